@@ -1,0 +1,1 @@
+"""The agent: sessions, the loop, who proposes, and the doors people come in by."""

@@ -1,0 +1,1 @@
+"""The LangGraph loop: recall, plan, act, observe, verify, remember."""

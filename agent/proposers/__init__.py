@@ -1,0 +1,1 @@
+"""Who says what to do next: a chat model, or the search."""

@@ -1,0 +1,1 @@
+"""What scores the product, and what measures it."""

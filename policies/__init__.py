@@ -1,0 +1,1 @@
+"""Who may do what: the vocabulary of actions, the gate that judges them, the log that proves it."""

@@ -1,0 +1,1 @@
+"""Where it happens: containers, the supervisor inside them, the workspace and the environment."""

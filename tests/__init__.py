@@ -1,0 +1,1 @@
+"""The suite: real services over real sockets; folders mirror the rooms."""

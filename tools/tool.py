@@ -1,0 +1,98 @@
+"""What a tool is: a name, a model of its arguments, and two pure functions.
+
+`Tool.call` is the only place in the house that hands a tool's request to the workbench.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, Generic, Protocol, TypeVar
+
+from pydantic import BaseModel, ValidationError
+
+from policies.action import Effect, Observation, Origin, Request
+
+A = TypeVar("A", bound=BaseModel)
+
+
+class Performs(Protocol):
+    """The side of the workbench that a tool needs."""
+
+    def perform(
+        self, tool: str, request: Request, *, effect: Effect, origin: Origin, timeout_s: float
+    ) -> Observation:
+        """Judge, record, perform, mask, record."""
+        ...
+
+
+class BadArguments(Exception):
+    """A model's arguments do not fit the tool; the text is for the model, which should try again."""
+
+
+@dataclass(frozen=True, slots=True)
+class Tool(Generic[A]):
+    """One thing the agent can do.
+
+    Attributes:
+        name: What a model calls it.
+        arguments: Its arguments; the class docstring is the description a model reads.
+        to_request: Turns arguments into a request and its time limit in seconds.
+        to_text: Turns what came back into text for a model, denial included.
+    """
+
+    name: str
+    arguments: type[A]
+    to_request: Callable[[A], tuple[Request, float]]
+    to_text: Callable[[Observation], str]
+    effect: Effect = Effect.CONTAINED
+
+    def parse(self, arguments: dict[str, Any]) -> A:
+        """Arguments as typed data.
+
+        Raises:
+            BadArguments: They do not fit; says which and how.
+        """
+        try:
+            return self.arguments.model_validate(arguments)
+        except ValidationError as error:
+            problems = "; ".join(
+                f"{'.'.join(str(part) for part in e['loc']) or 'arguments'}: {e['msg']}"
+                for e in error.errors()
+            )
+            raise BadArguments(f"{self.name} was not called: {problems}. Call it again.") from error
+
+    def call(
+        self, workbench: Performs, arguments: dict[str, Any], *, origin: Origin = "model"
+    ) -> Observation:
+        """Do it through the workbench."""
+        request, timeout_s = self.to_request(self.parse(arguments))
+        return workbench.perform(
+            self.name, request, effect=self.effect, origin=origin, timeout_s=timeout_s
+        )
+
+
+def denial(observation: Observation) -> str:
+    """Text of an observation that was not performed; empty where it was.
+
+    A denied model can choose another way, so it is told the rule, the reason and the remedy.
+    """
+    verdict = observation.verdict
+    match observation.status:
+        case "denied":
+            return f"Not run ({verdict.rule}): {verdict.reason} {verdict.remedy}".rstrip()
+        case "failed":
+            return "Not run: " + " ".join(observation.notes)
+        case "unknown":
+            return "The outcome is unknown: the run was cut off while this was under way."
+        case "done":
+            return ""
+
+
+def clip(text: str, *, limit: int) -> str:
+    """Head and tail of a text, `limit` characters in all, with a mark that says what is cut."""
+    if len(text) <= limit:
+        return text
+    half = limit // 2
+    cut = len(text) - 2 * half
+    return f"{text[:half]}\n[... {cut} characters cut ...]\n{text[-half:]}"
