@@ -120,9 +120,11 @@ class Candidate(Frozen):
 class CandidatesRequest(Frozen):
     """One step of the repair search, done in the sandbox on the true bytes.
 
-    `localise` runs the tests with coverage and answers with suspicious lines and all single-edit
-    candidates; `try` runs the failing tests, then the others, on each candidate (a tuple of
-    changes); `behaviours` runs plausible candidates on mutated inputs and answers with clusters.
+    `localise` runs the tests with coverage, answers with suspicious lines and numbers all
+    single-edit candidates; `try` runs the failing tests, then the others, on each candidate;
+    `behaviours` runs plausible candidates on mutated inputs and answers with clusters. What the
+    search tries it names by number (`ids`; several in one tuple are one candidate of several
+    edits), so that true bytes stay inside; what a model tries it writes out (`candidates`).
     """
 
     kind: Literal["candidates"] = "candidates"
@@ -130,6 +132,7 @@ class CandidatesRequest(Frozen):
     failing: tuple[str, ...]
     others: tuple[str, ...] = ()
     command: str = ""
+    ids: tuple[tuple[int, ...], ...] = ()
     candidates: tuple[tuple[Candidate, ...], ...] = ()
     cpu_s: float = 60.0
     options: dict[str, JsonValue] = Field(default_factory=dict)

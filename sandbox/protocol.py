@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Protocol, Self, TypeAlias
 
 Json: TypeAlias = "bool | int | float | str | list[Json] | dict[str, Json] | None"
@@ -82,6 +83,10 @@ class Sandbox(Protocol):
         answer: Answer | None = None,
     ) -> Outcome:
         """Do one verb; a failing command is an outcome, not an exception."""
+        ...
+
+    def put(self, archive: Path) -> None:
+        """Lay a tar archive (made by `workspace.capture`) into the empty workspace."""
         ...
 
     def snapshot(self) -> str:
