@@ -1,0 +1,182 @@
+"""What kind of place a path names, by lists of names; never by looking at a disk.
+
+Classes: secret (holds what opens a door), process (another process's insides), vcs_hooks (programs
+and settings that git obeys), vcs (the rest of `.git`), vcs_settings (`.gitattributes`,
+`.gitmodules`), ci, agent_config, own (this program's settings), startup (read by a program as it starts), build (code that an
+installer runs), dependency, test, socket, device.
+"""
+
+from __future__ import annotations
+
+import functools
+import posixpath
+from fnmatch import fnmatchcase
+
+from policies.texts import names
+
+UNKNOWN = "\ufffd"
+"""Stands in a path for a part that is not known."""
+
+_SECRET_NAMES = names(
+    ".env .envrc .env.local .env.dev .env.development .env.prod .env.production .env.staging "
+    ".env.test .dev.vars .netrc _netrc .pgpass .my.cnf .git-credentials .pypirc .npmrc "
+    ".yarnrc.yml .vault-token .htpasswd .dockercfg id_rsa id_dsa id_ecdsa id_ed25519 "
+    "credentials.json service-account.json secrets.yml secrets.yaml secrets.json secrets.toml "
+    "api-keys.env .terraformrc terraform.tfstate shadow gshadow sudoers master.key .boto"
+)
+_SECRET_GLOBS = ("*.pem", "*.key", "*.p12", "*.pfx", "*.jks", "*.keystore", "*.kdbx", "*.env")
+_SECRET_FOLDERS = names(
+    ".ssh .aws .gnupg .azure .kube .docker .config/gcloud .config/gh .config/git/credentials "
+    "run/secrets var/run/secrets .password-store .secrets secrets"
+)
+_PUBLIC = ("*.pub", "known_hosts", "*.example", "*.sample", "*.template", "*.dist", "*.md", "*.py")
+_TEST_FOLDERS = frozenset(
+    names("test tests testing testdata test_data fixtures fixture examples example docs doc certs")
+)
+_CI_FOLDERS = (".github", ".gitlab", ".circleci", ".buildkite", ".ci", ".teamcity", ".woodpecker")
+_CI_NAMES = frozenset(
+    names(
+        ".gitlab-ci.yml .travis.yml jenkinsfile azure-pipelines.yml bitbucket-pipelines.yml "
+        "appveyor.yml .appveyor.yml .drone.yml cloudbuild.yaml .cirrus.yml codecov.yml"
+    )
+)
+_AGENT_FOLDERS = names(
+    ".claude .cursor .codex .gemini .aider .continue .windsurf .vscode .idea .devcontainer"
+)
+_AGENT_NAMES = frozenset(
+    names(
+        "agents.md claude.md gemini.md .cursorrules .aider.conf.yml .mcp.json mcp.json .envrc "
+        ".pre-commit-config.yaml"
+    )
+)
+_STARTUP_NAMES = frozenset(
+    names(
+        ".bashrc .bash_profile .bash_login .bash_logout .profile .zshrc .zshenv .zprofile "
+        ".inputrc sitecustomize.py usercustomize.py pyvenv.cfg crontab .vimrc .gdbinit .pdbrc "
+        ".pythonrc .gitconfig .curlrc .wgetrc .tmux.conf .screenrc"
+    )
+)
+_HOOK_FOLDERS = (".husky", ".githooks", "githooks", ".git-hooks", "hooks")
+_BUILD_NAMES = frozenset(
+    names(
+        "setup.py setup.cfg pyproject.toml conftest.py noxfile.py tox.ini makefile gnumakefile "
+        "cmakelists.txt package.json build.rs build.gradle build.gradle.kts settings.gradle "
+        "pom.xml rakefile gemfile dockerfile containerfile docker-compose.yml compose.yaml "
+        "justfile pytest.ini binding.gyp .npmrc"
+    )
+)
+_DEPENDENCY_GLOBS = names(
+    "requirements*.txt constraints*.txt *.lock package-lock.json go.mod go.sum cargo.toml "
+    "pipfile environment.yml pnpm-lock.yaml"
+)
+_EVERYBODYS = names("/tmp/ /dev/null /dev/stdout /dev/stderr /dev/stdin /dev/tty /dev/fd/")  # noqa: S108  named to be judged, not to be written
+_READABLE = names(
+    "/usr/ /bin/ /lib /opt/ /etc/os-release /etc/debian_version /proc/cpuinfo /proc/meminfo "
+    "/proc/self/status"
+)
+
+
+def normal(path: str, *, cwd: str = "") -> str:
+    """The path without `.` and `..`, relative to the root where it is below it.
+
+    A path that climbs out of the root keeps its leading `..`.
+    """
+    if path.startswith("~"):
+        return path
+    joined = path if path.startswith("/") or not cwd else posixpath.join(cwd, path)
+    # Two slashes at the front mean the same as one everywhere this is used.
+    return posixpath.normpath("/" + joined.lstrip("/") if joined.startswith("/") else joined)
+
+
+def inside(path: str, *, access: str) -> bool:
+    """Whether a normal path is the repository's own, or a place that is everybody's."""
+    if path.startswith("~"):
+        return False
+    if path.startswith("/"):
+        places = _EVERYBODYS if access in {"write", "delete"} else (*_EVERYBODYS, *_READABLE)
+        return path == "/tmp" or path.startswith(places)  # noqa: S108  named to be judged
+    return path != ".." and not path.startswith("../")
+
+
+@functools.lru_cache(maxsize=4096)
+def classify(path: str) -> tuple[str, ...]:
+    """The classes of a normal path; a pattern has those of what it can match.
+
+    Case does not count: some file systems do not know it.
+    """
+    folded = path.casefold().strip("/")
+    name = folded.rpartition("/")[2]
+    parts = folded.split("/")
+    classes = {
+        "secret": _is_secret(folded, name, parts),
+        "process": _is_process(path),
+        "ci": parts[0] in _CI_FOLDERS or name in _CI_NAMES,
+        "agent_config": bool(set(parts[:-1]) & set(_AGENT_FOLDERS)) or name in _AGENT_NAMES,
+        "own": parts[0] == ".journeyman",
+        "startup": name in _STARTUP_NAMES or name.endswith(".pth") or _is_program_place(parts),
+        "vcs_settings": name in {".gitattributes", ".gitmodules"},
+        "hooks": bool(set(parts[:-1]) & set(_HOOK_FOLDERS)) and ".git" not in parts,
+        "build": name in _BUILD_NAMES or name.endswith((".mk", ".cmake", ".gradle")),
+        "dependency": any(fnmatchcase(name, glob) for glob in _DEPENDENCY_GLOBS),
+        "test": bool(set(parts) & {"test", "tests"}) or name.startswith("test_"),
+        "socket": name.endswith(".sock"),
+        "device": folded.startswith("dev/")
+        and path not in _EVERYBODYS
+        and not path.startswith("/dev/fd/"),
+    }
+    found = [kind for kind, is_one in classes.items() if is_one]
+    return (*found, *_git_classes(parts))
+
+
+def _git_classes(parts: list[str]) -> tuple[str, ...]:
+    # Windows and macOS read other spellings as `.git` too; a patch may travel there.
+    spelt = [p.replace("\u200c", "").rstrip(". ") for p in parts]
+    at = next(
+        (i for i, p in enumerate(spelt) if p in {".git", "git~1"} or _is_glob_of(p, ".git")), -1
+    )
+    if at < 0:
+        return ()
+    rest = spelt[at + 1 :]
+    obeyed = {"hooks", "config", "config.worktree", "modules", "info"}
+    return ("vcs", "vcs_hooks") if not rest or rest[0] in obeyed else ("vcs",)
+
+
+def _is_secret(folded: str, name: str, parts: list[str]) -> bool:
+    if any(fnmatchcase(name, public) for public in _PUBLIC):
+        return False
+    if name in _SECRET_NAMES or any(_is_glob_of(name, secret) for secret in _SECRET_NAMES):
+        return True
+    if any(f"/{folder}/" in f"/{folded}/" for folder in _SECRET_FOLDERS):
+        return True
+    if set(parts[:-1]) & _TEST_FOLDERS:
+        # Certificates among tests are made for tests; what is in them is masked all the same.
+        return False
+    return any(fnmatchcase(name, glob) for glob in _SECRET_GLOBS) and name not in {"*", ".*"}
+
+
+def _is_glob_of(pattern: str, name: str) -> bool:
+    """Whether a shell would expand the pattern to that name; an unknown part matches anything."""
+    if not any(c in pattern for c in f"*?[{UNKNOWN}"):
+        return False
+    loose = pattern.replace(UNKNOWN, "*").replace("[^", "[!")
+    # Without a single character of the name this would be every pattern there is.
+    if not any(c.isalnum() for c in loose):
+        return False
+    if name.startswith(".") and not loose.startswith((".", "[")):
+        return UNKNOWN in pattern and fnmatchcase(name, loose) and len(loose.strip("*")) > 2
+    return fnmatchcase(name, loose)
+
+
+def _is_process(path: str) -> bool:
+    parts = path.strip("/").split("/")
+    insides = {"environ", "mem", "root", "fd", "cwd", "maps", "cmdline"}
+    return len(parts) > 2 and parts[0] == "proc" and parts[2] in insides
+
+
+def _is_program_place(parts: list[str]) -> bool:
+    """Where programs lie that are run by name later: a virtual environment's or the system's."""
+    return (
+        (any(p in {".venv", "venv"} for p in parts) and "bin" in parts)
+        or parts[:2] in (["usr", "bin"], ["usr", "local"], ["etc", "cron.d"], ["etc", "profile.d"])
+        or ".git-templates" in parts
+    )

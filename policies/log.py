@@ -1,0 +1,349 @@
+"""The session's log: every record chained, masked and on disk before anything goes on.
+
+    SessionLog.create / .open  ->  append(record), blob(data)  ->  read(folder), verify(folder)
+
+The format is told in `policies/log_format.py`. Nothing may happen that is not in the log: where
+an append fails, it raises, and what was to be recorded must not be done.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import threading
+from collections.abc import Callable
+from contextlib import suppress
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Self
+
+from policies.action import digest
+from policies.log_check import (
+    Verification,
+    check_chain,
+    erased_mark,
+    read,
+    read_head,
+    read_lines,
+    verify,
+)
+from policies.log_format import (
+    BLOBS,
+    ERASED,
+    FIRST_PREV,
+    HEAD,
+    LOG,
+    VERSION,
+    Envelope,
+    Head,
+    LogError,
+    LogUnreadable,
+    blob_path,
+    canonical,
+    head_bytes,
+    head_is_ours,
+    line_of,
+    plain,
+    seal_envelope,
+    seal_head,
+)
+from policies.record import Noticed, Record
+
+__all__ = [
+    "Envelope",
+    "LogError",
+    "LogUnreadable",
+    "SessionLog",
+    "Verification",
+    "read",
+    "verify",
+]
+
+
+class SessionLog:
+    """The one writer of a session's log; made by `create` or `open`."""
+
+    def __init__(
+        self, folder: Path, log_fd: int, *, head: Head, key: bytes, mask: Callable[[str], str]
+    ) -> None:
+        self.folder = folder
+        self.session_id = head.session_id
+        self._key = key
+        self._mask = mask
+        self._log_fd = log_fd
+        self._head_fd = os.open(folder / HEAD, os.O_RDWR | os.O_CREAT, 0o600)
+        self._size = os.fstat(log_fd).st_size
+        self._seq, self._hash = head.seq, head.hash
+        self._broken = ""
+        self._turn = threading.Lock()
+
+    @classmethod
+    def create(
+        cls, folder: Path, *, session_id: str, key: bytes, mask: Callable[[str], str]
+    ) -> SessionLog:
+        """Begin a session's log in a folder that has none.
+
+        Args:
+            folder: Made if need be, for the owner's eyes only.
+            session_id: At most 128 letters, digits, dots, dashes and underscores.
+            key: Seals the head; whoever holds the log alone cannot cut its end unseen.
+            mask: Put to every text before it is written.
+
+        Raises:
+            LogError: There is a log already, or the disk refuses.
+        """
+        try:
+            folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+            folder.chmod(0o700)
+            (folder / BLOBS).mkdir(mode=0o700, exist_ok=True)
+            fd = os.open(folder / LOG, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_APPEND, 0o600)
+        except FileExistsError as error:
+            raise LogError(
+                f"{folder} holds a log already", remedy="resume that session, or begin another"
+            ) from error
+        except OSError as error:
+            raise _refused(folder, error) from error
+        _lock(fd, folder)
+        log = cls(
+            folder, fd, head=seal_head(session_id, -1, FIRST_PREV, key=key), key=key, mask=mask
+        )
+        log._write_head()
+        for made in (folder, folder.parent):
+            _sync_folder(made)
+        return log
+
+    @classmethod
+    def open(cls, folder: Path, *, key: bytes, mask: Callable[[str], str]) -> SessionLog:
+        """Go on with a log, also with one that a crash left.
+
+        A last line that a crash tore is cut off, and a record says so.
+
+        Raises:
+            LogUnreadable: There is none.
+            LogError: Another process writes it, it is not whole, or it is sealed with another key.
+        """
+        try:
+            fd = os.open(folder / LOG, os.O_RDWR | os.O_APPEND)
+        except OSError as error:
+            raise LogUnreadable(
+                f"the log in {folder} cannot be opened: {error.strerror}",
+                remedy="`journeyman sessions` lists the sessions that there are",
+            ) from error
+        _lock(fd, folder)
+        try:
+            head, torn, size = _last_good(folder, key=key)
+            if torn:
+                os.ftruncate(fd, size)
+            log = cls(folder, fd, head=head, key=key, mask=mask)
+        except OSError as error:
+            os.close(fd)
+            raise _refused(folder, error) from error
+        except LogError:
+            os.close(fd)
+            raise
+        log._write_head()
+        if torn:
+            log.append(Noticed(text=f"A torn last line of the log ({torn} bytes) was cut off."))
+        return log
+
+    def append(self, record: Record, *, actor: str = "journeyman", key: str = "") -> Envelope:
+        """Write one record, masked; on disk when this returns.
+
+        Args:
+            record: What happened, or is about to.
+            actor: Who: a program's or a person's name.
+            key: Idempotency key of the act that the record is about.
+
+        Raises:
+            LogError: It could not be written. What it records must not happen.
+        """
+        with self._turn:
+            self._refuse_if_broken()
+            payload = canonical(plain(record.model_dump(mode="json"), self._mask))
+            envelope = seal_envelope(
+                {
+                    "v": VERSION,
+                    "seq": self._seq + 1,
+                    "prev": self._hash,
+                    "kind": record.type,
+                    "key": key.encode("utf-8", "backslashreplace").decode(),
+                    "at": datetime.now(UTC).isoformat(timespec="microseconds"),
+                    "actor": actor.encode("utf-8", "backslashreplace").decode(),
+                    "digest": digest(payload),
+                }
+            )
+            self._keep(payload)
+            self._write_line(line_of(envelope))
+            self._seq, self._hash = envelope.seq, envelope.hash
+            self._write_head()
+            return envelope
+
+    def blob(self, data: bytes) -> str:
+        """Keep a payload beside the log, masked; returns the digest of what is kept.
+
+        Raises:
+            LogError: It could not be written.
+        """
+        with self._turn:
+            self._refuse_if_broken()
+            text = data.decode("utf-8", "surrogateescape")
+            return self._keep(self._mask(text).encode("utf-8", "surrogateescape"))
+
+    def read_blob(self, name: str) -> bytes:
+        """A payload by its digest.
+
+        Raises:
+            LogError: There is none, or it is not what its name says.
+        """
+        try:
+            data = blob_path(self.folder, name).read_bytes()
+        except OSError as error:
+            raise LogError(
+                f"the payload {name} cannot be read: {error.strerror}",
+                remedy="it was erased or lost; `journeyman log verify` tells which",
+            ) from error
+        if digest(data) != name:
+            raise LogError(
+                f"the payload {name} was changed", remedy="see what else: `journeyman log verify`"
+            )
+        return data
+
+    def erase(self, name: str, *, reason: str) -> None:
+        """Remove a payload for good; the chain stays whole, and a record says that it was done.
+
+        Raises:
+            LogError: There is no such payload, or the disk refuses.
+        """
+        self.read_blob(name)
+        path = blob_path(self.folder, name)
+        self.append(Noticed(text=f"The payload {name} is erased: {reason}"))
+        try:
+            _write_file(path.with_name(name + ERASED), erased_mark(name, key=self._key).encode())
+            path.unlink()
+            _sync_folder(path.parent)
+        except OSError as error:
+            raise _refused(path, error) from error
+
+    def close(self) -> None:
+        """Let another process write. Safe to call twice."""
+        with self._turn:
+            if self._log_fd < 0:
+                return
+            os.close(self._log_fd)
+            os.close(self._head_fd)
+            self._log_fd = self._head_fd = -1
+            self._broken = "it is closed"
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *exc: object) -> None:
+        self.close()
+
+    def _refuse_if_broken(self) -> None:
+        if self._broken:
+            raise LogError(
+                f"the log in {self.folder} takes no more records: {self._broken}",
+                remedy="open it again (`journeyman resume`)",
+            )
+
+    def _keep(self, data: bytes) -> str:
+        name = digest(data)
+        path = blob_path(self.folder, name)
+        try:
+            if path.exists() and path.read_bytes() == data:
+                return name
+            if not path.parent.exists():
+                path.parent.mkdir(mode=0o700)
+                _sync_folder(path.parent.parent)
+            _write_file(path, data)
+            _sync_folder(path.parent)
+        except OSError as error:
+            raise _refused(path, error) from error
+        return name
+
+    def _write_line(self, line: bytes) -> None:
+        try:
+            _write_all(self._log_fd, line)
+            os.fsync(self._log_fd)
+        except OSError as error:
+            self._broken = "a record could not be written"
+            with suppress(OSError):
+                os.ftruncate(self._log_fd, self._size)
+                self._broken = ""
+            raise _refused(self.folder / LOG, error) from error
+        self._size += len(line)
+
+    def _write_head(self) -> None:
+        head = seal_head(self.session_id, self._seq, self._hash, key=self._key)
+        try:
+            os.pwrite(self._head_fd, head_bytes(head), 0)
+            os.fdatasync(self._head_fd)
+        except OSError as error:
+            self._broken = "its head could not be written"
+            raise _refused(self.folder / HEAD, error) from error
+
+
+def _last_good(folder: Path, *, key: bytes) -> tuple[Head, int, int]:
+    """The head to go on from, how many bytes of a torn line follow, and where they begin."""
+    remedy = f"`journeyman log verify {folder.name}` says all that is wrong"
+    lines = read_lines(folder)
+    envelopes, wrong = check_chain(lines.whole)
+    if wrong:
+        raise LogError(f"the log in {folder} is not whole: {wrong[0]}", remedy=remedy)
+    head = read_head(folder)
+    if head is None or not head_is_ours(head, key=key):
+        raise LogError(f"the head of the log in {folder} is not this session's", remedy=remedy)
+    last = envelopes[-1] if envelopes else None
+    seq, last_hash = (last.seq, last.hash) if last else (-1, FIRST_PREV)
+    at_head = envelopes[head.seq].hash if 0 <= head.seq < len(envelopes) else FIRST_PREV
+    if not head.seq <= seq <= head.seq + 1 or at_head != head.hash:
+        raise LogError(
+            f"the log in {folder} does not end where its head says: last {seq}, head {head.seq}",
+            remedy=remedy,
+        )
+    return seal_head(head.session_id, seq, last_hash, key=key), len(lines.torn), lines.size
+
+
+def _lock(fd: int, folder: Path) -> None:
+    try:
+        fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError as error:
+        os.close(fd)
+        raise LogError(
+            f"another process writes the log in {folder}",
+            remedy="wait until it ends, or stop it",
+        ) from error
+
+
+def _write_file(path: Path, data: bytes) -> None:
+    """A file that is there whole or not at all, for the owner only."""
+    part = path.with_name(path.name + ".part")
+    fd = os.open(part, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+    try:
+        _write_all(fd, data)
+        os.fsync(fd)
+    finally:
+        os.close(fd)
+    part.replace(path)
+
+
+def _write_all(fd: int, data: bytes) -> None:
+    view = memoryview(data)
+    while view:
+        view = view[os.write(fd, view) :]
+
+
+def _sync_folder(folder: Path) -> None:
+    fd = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        os.fsync(fd)
+    finally:
+        os.close(fd)
+
+
+def _refused(path: Path, error: OSError) -> LogError:
+    return LogError(
+        f"the log cannot be written: {path}: {error.strerror}",
+        remedy="make room on that disk or mend its rights, then go on with `journeyman resume`",
+    )

@@ -1,0 +1,245 @@
+"""Reading a session's log, and telling whether it is whole."""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from pydantic import ValidationError
+
+from policies.log_format import (
+    ERASED,
+    FIRST_PREV,
+    HEAD,
+    LOG,
+    Envelope,
+    Head,
+    LogError,
+    LogUnreadable,
+    blob_path,
+    hash_is_right,
+    head_is_ours,
+    mac,
+    parse_head,
+    parse_line,
+)
+from policies.record import RECORD, ActionDone, Noticed, Record
+
+
+@dataclass(frozen=True, slots=True)
+class Verification:
+    """What a look through a whole log found.
+
+    Attributes:
+        whole: Nothing was changed, dropped, moved, doubled, added or cut.
+        records: How many lines are envelopes.
+        findings: One sentence each: what is wrong and where, or, in a whole log, what a reader
+            should know of it.
+    """
+
+    whole: bool
+    records: int
+    findings: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Lines:
+    """The lines of a log file: those that end, and what is left without an end."""
+
+    whole: tuple[bytes, ...]
+    torn: bytes
+
+    @property
+    def size(self) -> int:
+        """Bytes up to the end of the last whole line."""
+        return sum(len(line) + 1 for line in self.whole)
+
+
+def read_lines(folder: Path) -> Lines:
+    """The lines of the log in a folder.
+
+    Raises:
+        LogUnreadable: It is not there, or cannot be read.
+    """
+    try:
+        data = (folder / LOG).read_bytes()
+    except OSError as error:
+        raise LogUnreadable(
+            f"the log in {folder} cannot be read: {error.strerror}",
+            remedy="`journeyman sessions` lists the sessions that there are",
+        ) from error
+    *whole, torn = data.split(b"\n")
+    return Lines(whole=tuple(whole), torn=torn)
+
+
+def read(folder: Path) -> Iterator[tuple[Envelope, Record]]:
+    """All records in their order; one whose payload was erased comes as a `Noticed` that says so.
+
+    A last line without an end is left out: it is of a record that was never written whole.
+
+    Raises:
+        LogUnreadable: There is no log, or a line or a payload is not what it should be.
+    """
+    remedy = f"`journeyman log verify {folder.name}` says all that is wrong"
+    for number, line in enumerate(read_lines(folder).whole):
+        envelope = parse_line(line)
+        if envelope is None:
+            raise LogUnreadable(f"line {number + 1} of the log is no record", remedy=remedy)
+        path = blob_path(folder, envelope.digest)
+        try:
+            record = RECORD.validate_json(path.read_bytes())
+        except OSError as error:
+            if not _mark(path).exists():
+                raise LogUnreadable(
+                    f"the payload of record {envelope.seq} cannot be read: {error.strerror}",
+                    remedy=remedy,
+                ) from error
+            record = Noticed(text=f"The payload of this {envelope.kind} record was erased.")
+        except ValidationError as error:
+            raise LogUnreadable(
+                f"the payload of record {envelope.seq} is no record", remedy=remedy
+            ) from error
+        yield envelope, record
+
+
+def read_head(folder: Path) -> Head | None:
+    """The head of the log in a folder; None where there is none, or it is damaged."""
+    try:
+        return parse_head((folder / HEAD).read_bytes())
+    except OSError:
+        return None
+
+
+def verify(folder: Path, *, key: bytes | None) -> Verification:
+    """Look through a whole log: chain, payloads, head.
+
+    Args:
+        folder: The session's folder.
+        key: The session's key; without it seals are not checked, and a finding says so.
+
+    Raises:
+        LogUnreadable: There is no log to look at.
+    """
+    lines = read_lines(folder)
+    envelopes, wrong = check_chain(lines.whole)
+    if lines.torn:
+        wrong.append(
+            f"the last line is torn: {len(lines.torn)} bytes without an end; a crash while writing "
+            f"leaves that, and the next `journeyman resume` cuts it off and says so"
+        )
+    wrong += _check_payloads(folder, envelopes, key=key)
+    known: list[str] = []
+    _check_head(folder, envelopes, key=key, wrong=wrong, known=known)
+    return Verification(not wrong, len(envelopes), (*wrong, *known))
+
+
+def check_chain(lines: tuple[bytes, ...]) -> tuple[list[Envelope], list[str]]:
+    """The envelopes of the lines, and what is wrong with their chain."""
+    envelopes: list[Envelope] = []
+    wrong: list[str] = []
+    prev, expected = FIRST_PREV, 0
+    for number, line in enumerate(lines, start=1):
+        envelope = parse_line(line)
+        if envelope is None:
+            wrong.append(f"line {number} is no record: it was changed, or damaged")
+            # The next line's own link is then the only thing there is to go on with.
+            prev, expected = "", expected + 1
+            continue
+        if not hash_is_right(envelope):
+            wrong.append(f"line {number}: the record does not have the hash it names: changed")
+        if envelope.seq != expected:
+            wrong.append(f"line {number} holds record {envelope.seq} where {expected} belongs")
+        elif prev and envelope.prev != prev:
+            wrong.append(f"line {number} does not follow the line before it: changed or replaced")
+        envelopes.append(envelope)
+        prev, expected = envelope.hash, envelope.seq + 1
+    return envelopes, wrong
+
+
+def _check_payloads(folder: Path, envelopes: list[Envelope], *, key: bytes | None) -> list[str]:
+    """Every payload that a record names, and every blob there is, against its name."""
+    wrong: list[str] = []
+    for envelope in envelopes:
+        problem = _payload_problem(folder, envelope.digest, key=key)
+        if problem:
+            wrong.append(f"the payload of record {envelope.seq} {problem}")
+            continue
+        for stream, digest in _streams(folder, envelope).items():
+            problem = _payload_problem(folder, digest, key=key)
+            if problem:
+                wrong.append(f"the whole {stream} of record {envelope.seq} {problem}")
+    return wrong
+
+
+def _payload_problem(folder: Path, digest: str, *, key: bytes | None) -> str:
+    try:
+        path = blob_path(folder, digest)
+    except LogError:
+        return "has a name that no payload can have"
+    try:
+        data = path.read_bytes()
+    except OSError:
+        return _mark_problem(path, key=key)
+    return "" if hashlib.sha256(data).hexdigest() == digest else "was changed"
+
+
+def _mark_problem(path: Path, *, key: bytes | None) -> str:
+    try:
+        mark = _mark(path).read_text(encoding="ascii", errors="replace").strip()
+    except OSError:
+        return "is missing"
+    if key is None or hmac.compare_digest(mark, erased_mark(path.name, key=key)):
+        return ""
+    return "is missing, and its mark of erasure is forged"
+
+
+def erased_mark(digest: str, *, key: bytes) -> str:
+    """What stands in the mark beside an erased payload."""
+    return mac(key, "erased", digest.encode())
+
+
+def _mark(path: Path) -> Path:
+    return path.with_name(path.name + ERASED)
+
+
+def _streams(folder: Path, envelope: Envelope) -> dict[str, str]:
+    """The further blobs that a record names."""
+    if envelope.kind != "action_done":
+        return {}
+    try:
+        record = RECORD.validate_json(blob_path(folder, envelope.digest).read_bytes())
+    except (OSError, ValidationError):
+        return {}
+    return dict(record.observation.blobs) if isinstance(record, ActionDone) else {}
+
+
+def _check_head(
+    folder: Path,
+    envelopes: list[Envelope],
+    *,
+    key: bytes | None,
+    wrong: list[str],
+    known: list[str],
+) -> None:
+    head = read_head(folder)
+    if head is None:
+        wrong.append("head.json is missing or damaged: whether records were cut off is not known")
+        return
+    if key is None:
+        known.append("the seal of head.json was not checked: no key was given")
+    elif not head_is_ours(head, key=key):
+        wrong.append("head.json is forged: its seal was not made with this session's key")
+        return
+    last = envelopes[-1].seq if envelopes else -1
+    if last < head.seq:
+        wrong.append(f"records are cut off: the last is {last}, the head says {head.seq}")
+    elif last > head.seq + 1:
+        wrong.append(f"records were added: the last is {last}, the head says {head.seq}")
+    elif last == head.seq + 1:
+        known.append(f"record {last} is one ahead of the head: a crash right after it leaves that")
+    at_head = next((e.hash for e in envelopes if e.seq == head.seq), FIRST_PREV)
+    if last >= head.seq and at_head != head.hash:
+        wrong.append(f"record {head.seq} is not the one that the head was sealed over")

@@ -1,0 +1,189 @@
+"""Format v1 of the session's log: one envelope a line, the payload beside it, a sealed head.
+
+    log.jsonl          one canonical JSON envelope a line
+    blobs/aa/DIGEST    a payload, named by its SHA-256; DIGEST.erased where it was erased
+    head.json          the last envelope's number and hash, sealed with the session's key
+
+An envelope holds the hash of the one before it, so that nothing can be changed, dropped or put
+elsewhere in the middle; the head is sealed, so that nothing can be cut off at the end by one who
+does not hold the key.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+import json
+import math
+from collections.abc import Callable
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+import rfc8785
+from pydantic import Field, JsonValue, ValidationError
+
+from policies.action import Frozen
+
+VERSION = 1
+LOG = "log.jsonl"
+HEAD = "head.json"
+BLOBS = "blobs"
+ERASED = ".erased"
+FIRST_PREV = "0" * 64
+"""What the first envelope names as the hash before it."""
+HEAD_BYTES = 448
+"""The head is one write of this many bytes in place: never longer than a disk's sector."""
+
+
+class LogError(Exception):
+    """The log cannot be written or gone on with; what it should record must not happen.
+
+    Args:
+        happened: What happened, and to what, as one sentence without a full stop.
+        remedy: What the reader does next.
+    """
+
+    def __init__(self, happened: str, *, remedy: str) -> None:
+        super().__init__(happened)
+        self.remedy = remedy
+
+
+class LogUnreadable(LogError):
+    """There is no log there, or it cannot be read at all."""
+
+
+Digest = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
+"""SHA-256 in hex."""
+
+
+class Envelope(Frozen):
+    """One line of the log: what it is, when, by whom, and what it stands on.
+
+    `digest` names the payload's blob, `prev` the hash of the line before, `hash` is SHA-256 over
+    the RFC 8785 form of all the other fields. `key` is the idempotency key of the act that the
+    record is about, empty where there is none.
+    """
+
+    v: Literal[1]
+    seq: int = Field(ge=0)
+    prev: Digest
+    kind: str
+    key: str
+    at: str
+    actor: str
+    digest: Digest
+    hash: Digest
+
+
+class Head(Frozen):
+    """The last line that was written for certain. `seq` is -1 before the first."""
+
+    v: Literal[1]
+    session_id: str = Field(pattern=r"^[A-Za-z0-9._-]{1,128}$")
+    seq: int = Field(ge=-1)
+    hash: str
+    mac: str
+
+
+def canonical(value: Any) -> bytes:
+    """RFC 8785 form of plain JSON data.
+
+    Raises:
+        LogError: It has no such form.
+    """
+    try:
+        return rfc8785.dumps(value)
+    except (rfc8785.CanonicalizationError, RecursionError) as error:
+        raise LogError(
+            f"a record has no canonical JSON form: {error}",
+            remedy="this is a fault of the program that made the record: report it",
+        ) from error
+
+
+def plain(value: JsonValue, mask: Callable[[str], str]) -> Any:
+    """Masked data that surely has a canonical form.
+
+    Lone surrogates become escapes that one can see; whole numbers of 2^53 and more, and floats
+    that are no number, become text.
+    """
+    if isinstance(value, str):
+        return mask(value.encode("utf-8", "backslashreplace").decode())
+    if isinstance(value, dict):
+        return {plain(k, mask): plain(v, mask) for k, v in value.items()}
+    if isinstance(value, list):
+        return [plain(v, mask) for v in value]
+    if isinstance(value, float) and not math.isfinite(value):
+        return str(value)
+    if isinstance(value, int) and abs(value) >= 2**53:
+        return str(value)
+    return value
+
+
+def seal_envelope(fields: dict[str, JsonValue]) -> Envelope:
+    """An envelope with its hash, from all its other fields."""
+    return Envelope.model_validate({**fields, "hash": _sha256(canonical(fields))})
+
+
+def hash_is_right(envelope: Envelope) -> bool:
+    """Whether the envelope's hash is that of its other fields."""
+    return _sha256(canonical(envelope.model_dump(exclude={"hash"}))) == envelope.hash
+
+
+def line_of(envelope: Envelope) -> bytes:
+    """The envelope as its line in the log."""
+    return canonical(envelope.model_dump()) + b"\n"
+
+
+def parse_line(line: bytes) -> Envelope | None:
+    """The envelope of one line; None where the line is not one, byte for byte."""
+    try:
+        envelope = Envelope.model_validate(json.loads(line))
+    except (ValueError, ValidationError, RecursionError):
+        return None
+    return envelope if line_of(envelope) == line + b"\n" else None
+
+
+def seal_head(session_id: str, seq: int, last_hash: str, *, key: bytes) -> Head:
+    """A head sealed with the session's key."""
+    fields = {"v": VERSION, "session_id": session_id, "seq": seq, "hash": last_hash}
+    return Head.model_validate({**fields, "mac": mac(key, "head", canonical(fields))})
+
+
+def head_is_ours(head: Head, *, key: bytes) -> bool:
+    """Whether the head's seal was made with this key."""
+    expected = mac(key, "head", canonical(head.model_dump(exclude={"mac"})))
+    return hmac.compare_digest(expected, head.mac)
+
+
+def head_bytes(head: Head) -> bytes:
+    """The head as it lies in its file, filled up with spaces to `HEAD_BYTES`."""
+    return canonical(head.model_dump()).ljust(HEAD_BYTES - 1) + b"\n"
+
+
+def parse_head(data: bytes) -> Head | None:
+    """The head of its file's bytes; None where they are not one."""
+    try:
+        head = Head.model_validate(json.loads(data))
+    except (ValueError, ValidationError, RecursionError):
+        return None
+    return head if head_bytes(head) == data else None
+
+
+def mac(key: bytes, purpose: str, data: bytes) -> str:
+    """HMAC-SHA-256 in hex; the purpose keeps a seal of one kind from passing as another."""
+    return hmac.new(key, purpose.encode() + b"\0" + data, hashlib.sha256).hexdigest()
+
+
+def blob_path(folder: Path, digest: str) -> Path:
+    """Where the payload of that digest lies.
+
+    Raises:
+        LogError: It is no digest; such a name could lead anywhere.
+    """
+    if len(digest) != 64 or not set(digest) <= set("0123456789abcdef"):
+        raise LogError(f"{digest[:80]!r} names no payload", remedy="give a SHA-256 in hex")
+    return folder / BLOBS / digest[:2] / digest
+
+
+def _sha256(data: bytes) -> str:
+    return hashlib.sha256(data).hexdigest()

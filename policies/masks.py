@@ -1,0 +1,117 @@
+"""Masks: what stands in the place of a secret, the same for the same value, and back again.
+
+A value becomes `<kind:8hex>`, where the hex is an HMAC under the session's key: a reader sees that
+two places hold the same thing and not what. The way back is kept in memory, on the host, only; a
+new process learns it anew as it masks the same texts.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+import re
+from typing import Any
+
+from pydantic import JsonValue
+
+from policies.detectors import ALL_KINDS, PERSONAL, SECRETS, Finding, find
+from policies.texts import MAX_NESTING, TooDeep
+
+__all__ = ["ALL_KINDS", "PERSONAL", "SECRETS", "Masks"]
+
+SURE = 0.8
+"""Confidence from which a finding is masked."""
+
+_TOKEN = re.compile(r"<(?:" + "|".join(sorted(ALL_KINDS)) + r"):[0-9a-f]{8,64}>")
+
+
+class Masks:
+    """The masks of one session.
+
+    Args:
+        key: The session's key. With the same key the same value has the same mask.
+    """
+
+    def __init__(self, key: bytes) -> None:
+        self._key = key
+        self._values: dict[str, str] = {}
+
+    def mask(self, text: str, kinds: frozenset[str]) -> str:
+        """The text with every sure finding of these kinds masked; published values stay.
+
+        Masking what is masked already changes nothing.
+
+        Raises:
+            ValueError: A kind is not known.
+        """
+        spans = _spans(text, find(text, kinds)) if kinds else []
+        pieces: list[str] = []
+        done = 0
+        for start, end, kind in spans:
+            pieces += [text[done:start], self._token(kind, text[start:end])]
+            done = end
+        return "".join([*pieces, text[done:]])
+
+    def unmask(self, text: str) -> str:
+        """The text with every mask of this session turned back; others stay as they are."""
+        return _TOKEN.sub(lambda m: self._values.get(m.group(), m.group()), text)
+
+    def mask_json(self, value: JsonValue, kinds: frozenset[str]) -> Any:
+        """A JSON value of the same shape, every string in it masked, names of fields too.
+
+        A text under a name such as `password` is looked at together with that name.
+
+        Raises:
+            TooDeep: It is nested too deep to be looked through.
+        """
+        return self._mask_json(value, kinds, depth=0)
+
+    def _mask_json(self, value: JsonValue, kinds: frozenset[str], *, depth: int) -> Any:
+        if depth > MAX_NESTING:
+            raise TooDeep(f"a value nested more than {MAX_NESTING} levels deep")
+        if isinstance(value, str):
+            return self.mask(value, kinds)
+        if isinstance(value, list):
+            return [self._mask_json(item, kinds, depth=depth + 1) for item in value]
+        if isinstance(value, dict):
+            return {
+                self.mask(name, kinds): self._mask_named(name, item, kinds)
+                if isinstance(item, str)
+                else self._mask_json(item, kinds, depth=depth + 1)
+                for name, item in value.items()
+            }
+        return value
+
+    def _mask_named(self, name: str, text: str, kinds: frozenset[str]) -> str:
+        opening = f'{name} = "'
+        whole = self.mask(f'{opening}{text}"', kinds)
+        if whole.startswith(opening) and whole.endswith('"'):
+            return self.mask(whole[len(opening) : -1], kinds)
+        return self.mask(text, kinds)
+
+    def _token(self, kind: str, value: str) -> str:
+        hexadecimal = hmac.new(
+            self._key, f"{kind}\0{value}".encode("utf-8", "surrogatepass"), hashlib.sha256
+        ).hexdigest()
+        for length in range(8, 65, 8):
+            token = f"<{kind}:{hexadecimal[:length]}>"
+            # Two values with the same first digits: the later one gets a longer mask.
+            if self._values.setdefault(token, value) == value:
+                return token
+        raise ValueError(f"two values of kind {kind} have the same HMAC")
+
+
+def _spans(text: str, findings: list[Finding]) -> list[tuple[int, int, str]]:
+    """What to mask, without overlap: the first and longest wins, and masks are left alone."""
+    taken = [m.span() for m in _TOKEN.finditer(text)]
+    spans: list[tuple[int, int, str]] = []
+    done = 0
+    for f in findings:
+        if f.confidence < SURE or f.published or f.end <= done:
+            continue
+        if any(start < f.end and f.start < end for start, end in taken):
+            continue
+        start = max(f.start, done)
+        spans.append((start, f.end, f.kind))
+        done = f.end
+    return spans

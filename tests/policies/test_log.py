@@ -1,0 +1,421 @@
+"""The session's log: whole when it is, and never called whole when it is not."""
+
+from __future__ import annotations
+
+import json
+import os
+import resource
+import shutil
+import signal
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from policies.action import Action, Observation, ShellRequest, Verdict
+from policies.detectors import sample
+from policies.log import LogError, LogUnreadable, SessionLog, read, verify
+from policies.log_format import head_bytes, line_of, parse_line, seal_envelope, seal_head
+from policies.masks import ALL_KINDS, Masks
+from policies.record import ActionDone, ActionJudged, Noticed, Said, SessionEnded
+
+KEY = b"the key of this test" + b"!" * 12
+GOLDEN = Path(__file__).parent / "golden" / "log-v1"
+GOLDEN_KEY = b"golden" * 6
+
+
+def unmasked(text: str) -> str:
+    return text
+
+
+def new_log(folder: Path, mask: Callable[[str], str] = unmasked) -> SessionLog:
+    return SessionLog.create(folder, session_id="s1", key=KEY, mask=mask)
+
+
+def done(text: str, **blobs: str) -> ActionDone:
+    verdict = Verdict(decision="allow", rule="r")
+    seen = Observation(status="done", verdict=verdict, stdout=text, blobs=blobs)
+    return ActionDone(key="s1/0/0", tool="shell", observation=seen)
+
+
+@pytest.fixture(scope="module")
+def written(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A log of six records, closed as usual."""
+    folder = tmp_path_factory.mktemp("written") / "s1"
+    with new_log(folder) as log:
+        for number in range(5):
+            log.append(Said(step=number, text=f"number {number}"))
+        whole = log.blob(b"the whole stream\n" * 100)
+        log.append(done("cut", stdout=whole), key="s1/0/0")
+    return folder
+
+
+@pytest.fixture
+def six(written: Path, tmp_path: Path) -> Path:
+    """A copy of it, to be touched."""
+    return Path(shutil.copytree(written, tmp_path / "s1"))
+
+
+def lines(folder: Path) -> list[bytes]:
+    return (folder / "log.jsonl").read_bytes().splitlines(keepends=True)
+
+
+def put(folder: Path, those: list[bytes]) -> None:
+    (folder / "log.jsonl").write_bytes(b"".join(those))
+
+
+def test_records_come_back_as_they_were_in_their_order(six: Path) -> None:
+    records = list(read(six))
+    assert [e.seq for e, _ in records] == [0, 1, 2, 3, 4, 5]
+    assert records[3][1] == Said(step=3, text="number 3")
+    assert records[5][0].kind == "action_done"
+    assert records[5][0].key == "s1/0/0"
+    assert verify(six, key=KEY) == verify(six, key=KEY)
+    assert verify(six, key=KEY).whole
+
+
+def test_every_file_and_folder_is_the_owners_alone(six: Path) -> None:
+    for path in [six, *six.rglob("*")]:
+        assert path.stat().st_mode & 0o077 == 0, path
+
+
+def flip_in_line(folder: Path) -> None:
+    those = lines(folder)
+    put(folder, [those[0], those[1].replace(b'"actor":"j', b'"actor":"J'), *those[2:]])
+
+
+def flip_in_blob(folder: Path) -> None:
+    name = json.loads(lines(folder)[2])["digest"]
+    path = folder / "blobs" / name[:2] / name
+    path.write_bytes(path.read_bytes().replace(b"number", b"nunber"))
+
+
+def flip_in_stream(folder: Path) -> None:
+    record = list(read(folder))[5][1]
+    assert isinstance(record, ActionDone)
+    name = record.observation.blobs["stdout"]
+    (folder / "blobs" / name[:2] / name).write_bytes(b"another stream")
+
+
+def rewrite_one(folder: Path) -> None:
+    """By one who knows the format: the line is right in itself."""
+    those = lines(folder)
+    fields = json.loads(those[2])
+    del fields["hash"]
+    fields["actor"] = "somebody else"
+    put(folder, [*those[:2], seal_envelope(fields).model_dump_json().encode() + b"\n", *those[3:]])
+
+
+def rewrite_canonically(folder: Path) -> None:
+    those = lines(folder)
+    fields = json.loads(those[2])
+    del fields["hash"]
+    fields["actor"] = "somebody else"
+    put(folder, [*those[:2], line_of(seal_envelope(fields)), *those[3:]])
+
+
+def drop_one(folder: Path) -> None:
+    those = lines(folder)
+    put(folder, those[:2] + those[3:])
+
+
+def drop_the_first(folder: Path) -> None:
+    put(folder, lines(folder)[1:])
+
+
+def cut_the_last(folder: Path) -> None:
+    put(folder, lines(folder)[:-1])
+
+
+def cut_all(folder: Path) -> None:
+    put(folder, [])
+
+
+def swap_two(folder: Path) -> None:
+    those = lines(folder)
+    put(folder, [*those[:2], those[3], those[2], *those[4:]])
+
+
+def double_one(folder: Path) -> None:
+    those = lines(folder)
+    put(folder, [*those[:3], those[2], *those[3:]])
+
+
+def tear_the_last(folder: Path) -> None:
+    put(folder, [*lines(folder), b'{"actor":"journey'])
+
+
+def tear_a_written_line(folder: Path) -> None:
+    those = lines(folder)
+    put(folder, [*those[:-1], those[-1][:-10]])
+
+
+def lose_a_blob(folder: Path) -> None:
+    name = json.loads(lines(folder)[1])["digest"]
+    (folder / "blobs" / name[:2] / name).unlink()
+
+
+def forge_an_erasure(folder: Path) -> None:
+    lose_a_blob(folder)
+    name = json.loads(lines(folder)[1])["digest"]
+    (folder / "blobs" / name[:2] / f"{name}.erased").write_text("0" * 64)
+
+
+def forge_the_head(folder: Path) -> None:
+    cut_the_last(folder)
+    last = json.loads(lines(folder)[-1])
+    head = seal_head("s1", last["seq"], last["hash"], key=b"a guess")
+    (folder / "head.json").write_bytes(head.model_dump_json().encode().ljust(447) + b"\n")
+
+
+def forge_the_head_canonically(folder: Path) -> None:
+    cut_the_last(folder)
+    last = json.loads(lines(folder)[-1])
+    head = seal_head("s1", last["seq"], last["hash"], key=b"a guess")
+    (folder / "head.json").write_bytes(head_bytes(head))
+
+
+def put_back_an_old_head(folder: Path) -> None:
+    with SessionLog.open(folder, key=KEY, mask=unmasked) as log:
+        old = (folder / "head.json").read_bytes()
+        log.append(Noticed(text="one"))
+        log.append(Noticed(text="two"))
+    (folder / "head.json").write_bytes(old)
+
+
+def lose_the_head(folder: Path) -> None:
+    (folder / "head.json").unlink()
+
+
+def insert_a_blank_line(folder: Path) -> None:
+    those = lines(folder)
+    put(folder, [*those[:2], b"\n", *those[2:]])
+
+
+TAMPERINGS = [
+    flip_in_line, flip_in_blob, flip_in_stream, rewrite_one, rewrite_canonically, drop_one,
+    drop_the_first, cut_the_last, cut_all, swap_two, double_one, tear_the_last,
+    tear_a_written_line, lose_a_blob, forge_an_erasure, forge_the_head,
+    forge_the_head_canonically, put_back_an_old_head, lose_the_head, insert_a_blank_line,
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("tamper", TAMPERINGS)
+def test_a_log_that_was_touched_is_not_called_whole(
+    six: Path, tamper: Callable[[Path], None]
+) -> None:
+    tamper(six)
+    found = verify(six, key=KEY)
+    assert not found.whole
+    assert found.findings
+
+
+@pytest.mark.parametrize("position", range(0, 2000, 37))
+def test_no_flipped_bit_of_the_log_goes_unseen(six: Path, position: int) -> None:
+    data = bytearray((six / "log.jsonl").read_bytes())
+    data[position % len(data)] ^= 1
+    (six / "log.jsonl").write_bytes(data)
+    assert not verify(six, key=KEY).whole
+
+
+def test_a_log_that_is_not_there_is_unreadable(tmp_path: Path) -> None:
+    with pytest.raises(LogUnreadable, match="cannot be read"):
+        verify(tmp_path / "nothing", key=KEY)
+    with pytest.raises(LogUnreadable, match="cannot be opened"):
+        SessionLog.open(tmp_path / "nothing", key=KEY, mask=unmasked)
+
+
+def test_without_the_key_the_seal_is_said_to_be_unchecked(six: Path) -> None:
+    found = verify(six, key=None)
+    assert found.whole
+    assert "not checked" in found.findings[0]
+
+
+def test_a_crash_right_after_a_record_leaves_a_whole_log_that_says_so(six: Path) -> None:
+    head = (six / "head.json").read_bytes()
+    with SessionLog.open(six, key=KEY, mask=unmasked) as log:
+        log.append(Noticed(text="the last before the crash"))
+    (six / "head.json").write_bytes(head)
+
+    found = verify(six, key=KEY)
+    assert found.whole
+    assert "one ahead" in found.findings[0]
+    with SessionLog.open(six, key=KEY, mask=unmasked) as log:
+        assert log.append(Noticed(text="on we go")).seq == 7
+    assert verify(six, key=KEY).findings == ()
+
+
+def test_a_torn_last_line_is_cut_off_and_a_record_says_so(six: Path) -> None:
+    tear_the_last(six)
+    with SessionLog.open(six, key=KEY, mask=unmasked):
+        pass
+    assert verify(six, key=KEY).whole
+    last = list(read(six))[-1][1]
+    assert isinstance(last, Noticed)
+    assert "17 bytes" in last.text
+
+
+@pytest.mark.parametrize(
+    "tamper", [t for t in TAMPERINGS if t.__name__ not in {
+        "tear_the_last", "flip_in_blob", "flip_in_stream", "lose_a_blob", "forge_an_erasure"}]
+)  # fmt: skip
+def test_a_broken_chain_is_not_gone_on_with(six: Path, tamper: Callable[[Path], None]) -> None:
+    tamper(six)
+    with pytest.raises(LogError):
+        SessionLog.open(six, key=KEY, mask=unmasked)
+
+
+def test_another_sessions_key_does_not_open_the_log(six: Path) -> None:
+    with pytest.raises(LogError, match="not this session's"):
+        SessionLog.open(six, key=b"another", mask=unmasked)
+
+
+def test_only_one_process_writes_at_a_time(six: Path) -> None:
+    with (
+        SessionLog.open(six, key=KEY, mask=unmasked),
+        pytest.raises(LogError, match="another process"),
+    ):
+        SessionLog.open(six, key=KEY, mask=unmasked)
+    with pytest.raises(LogError, match="holds a log already"):
+        new_log(six)
+
+
+def test_no_secret_of_a_record_or_a_blob_reaches_the_disk(tmp_path: Path) -> None:
+    masks = Masks(KEY)
+    secret = sample("token")
+    action = Action(
+        session_id="s1", step=0, index=0, tool="shell", request=ShellRequest(command=f"x {secret}")
+    )
+    with new_log(tmp_path / "s1", mask=lambda t: masks.mask(t, ALL_KINDS)) as log:
+        log.append(ActionJudged(action=action, verdict=Verdict(decision="allow", rule="r")))
+        log.append(SessionEnded(result={"deep": [{secret: ["a", secret]}]}))
+        kept = log.read_blob(log.blob(f"out: {secret}\n".encode() + b"\xff\xfe"))
+    assert kept.endswith(b"\xff\xfe")
+    for path in (tmp_path / "s1").rglob("*"):
+        assert path.is_dir() or secret.encode() not in path.read_bytes()
+    assert verify(tmp_path / "s1", key=KEY).whole
+
+
+@pytest.mark.parametrize("value", [2**53, -(2**70), float("inf"), "\ud800", {"\udfff": 1.5}, [[]]])
+def test_what_json_has_no_form_for_is_written_as_text(tmp_path: Path, value: object) -> None:
+    with new_log(tmp_path / "s1") as log:
+        log.append(SessionEnded(result={"value": value}))
+    assert len(list(read(tmp_path / "s1"))) == 1
+    assert verify(tmp_path / "s1", key=KEY).whole
+
+
+def test_an_erased_payload_leaves_the_chain_whole_and_is_said(six: Path) -> None:
+    name = json.loads(lines(six)[3])["digest"]
+    with SessionLog.open(six, key=KEY, mask=unmasked) as log:
+        log.erase(name, reason="asked for")
+        with pytest.raises(LogError, match="cannot be read"):
+            log.read_blob(name)
+    found = verify(six, key=KEY)
+    assert found.whole
+    records = [record for _, record in read(six)]
+    assert "was erased" in records[3].model_dump()["text"]
+    assert "asked for" in records[-1].model_dump()["text"]
+
+
+def test_a_blob_that_was_changed_is_not_handed_out(six: Path) -> None:
+    with SessionLog.open(six, key=KEY, mask=unmasked) as log:
+        name = log.blob(b"something")
+        (six / "blobs" / name[:2] / name).write_bytes(b"something else")
+        with pytest.raises(LogError, match="was changed"):
+            log.read_blob(name)
+        assert log.read_blob(log.blob(b"something")) == b"something"
+
+
+@pytest.mark.parametrize("name", ["", "../../etc/passwd", "ab", "Z" * 64, "a" * 63 + "/"])
+def test_a_name_that_is_no_digest_leads_nowhere(six: Path, name: str) -> None:
+    with (
+        SessionLog.open(six, key=KEY, mask=unmasked) as log,
+        pytest.raises(LogError, match="names no payload"),
+    ):
+        log.read_blob(name)
+
+
+def test_a_full_disk_is_an_error_and_leaves_the_log_whole(tmp_path: Path) -> None:
+    """A limit on the size of files stands for a full disk: the kernel refuses the same write."""
+    folder = tmp_path / "s1"
+    child = os.fork()
+    if child == 0:
+        signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+        status = 1
+        try:
+            log = new_log(folder)
+            for number in range(3):
+                log.append(Said(step=number, text="x"))
+            resource.setrlimit(resource.RLIMIT_FSIZE, (len(b"".join(lines(folder))) + 50,) * 2)
+            try:
+                log.append(Said(step=9, text="x"))
+            except LogError as error:
+                status = 0 if "cannot be written" in str(error) else 2
+        finally:
+            os._exit(status)
+    assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
+    assert verify(folder, key=KEY).whole
+    assert verify(folder, key=KEY).records == 3
+
+
+WRITE_UNTIL_KILLED = """
+import sys
+from pathlib import Path
+from policies.log import SessionLog
+from policies.record import Said
+log = SessionLog.create(Path(sys.argv[1]), session_id="s1", key=sys.argv[2].encode(), mask=str)
+for step in range(100000):
+    log.append(Said(step=step, text="x" * 3000))
+    print(step, flush=True)
+"""
+
+
+@pytest.mark.parametrize("after", [1, 4, 9])
+def test_every_record_that_was_said_to_be_written_outlives_kill_9(
+    tmp_path: Path, after: int
+) -> None:
+    folder = tmp_path / "s1"
+    with subprocess.Popen(
+        [sys.executable, "-c", WRITE_UNTIL_KILLED, folder, KEY.decode()],
+        stdout=subprocess.PIPE,
+        text=True,
+    ) as writer:
+        assert writer.stdout is not None
+        for _ in range(after):
+            said = int(writer.stdout.readline())
+        os.kill(writer.pid, signal.SIGKILL)
+    with SessionLog.open(folder, key=KEY, mask=unmasked) as log:
+        log.append(Noticed(text="after the crash"))
+    found = verify(folder, key=KEY)
+    assert found.whole, found
+    assert [r.step for _, r in read(folder) if isinstance(r, Said)][: said + 1] == list(
+        range(said + 1)
+    )
+
+
+def test_a_closed_log_takes_no_more_records(six: Path) -> None:
+    log = SessionLog.open(six, key=KEY, mask=unmasked)
+    log.close()
+    log.close()
+    with pytest.raises(LogError, match="no more records"):
+        log.append(Noticed(text="late"))
+
+
+def test_the_first_format_can_still_be_read_and_verified(tmp_path: Path) -> None:
+    folder = tmp_path / "log-v1"
+    shutil.copytree(GOLDEN, folder)
+    assert verify(folder, key=GOLDEN_KEY).findings == ()
+    records = list(read(folder))
+    assert [e.kind for e, _ in records] == [
+        "session_started",
+        "action_judged",
+        "action_done",
+        "said",
+    ]
+    assert parse_line(lines(folder)[0].rstrip()) == records[0][0]
+    with SessionLog.open(folder, key=GOLDEN_KEY, mask=unmasked) as log:
+        assert log.session_id == "golden-session"
+        assert log.append(Noticed(text="goes on")).seq == 4
+    assert verify(folder, key=GOLDEN_KEY).whole
