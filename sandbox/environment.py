@@ -1,0 +1,224 @@
+"""The one place that knows what a repository needs: image, setup, interpreter, test command.
+
+`detect` reads the tree as data and runs nothing. `prepare` builds what was detected (or set) as
+cached image layers: Debian packages first, then the setup commands in a build container that has
+the network, the user's index settings and the tree at /workspace. Of the tree nothing stays in the
+image but what the setup made in it (a generated version file, a compiled extension): that is kept
+in `/opt/made`, for laying under a workspace. The sandbox that is opened on the image has no network.
+"""
+
+from __future__ import annotations
+
+import re
+import shlex
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Literal
+
+from sandbox import engine
+from sandbox.build import Build
+from sandbox.detection import VENV, Detected, Step, detect
+from sandbox.errors import SandboxMissing
+from sandbox.image import INTERPRETERS, base_image
+from sandbox.index_settings import IndexSettings
+from sandbox.layers import COMPILER_PACKAGES, CompilerMissing, Layers
+from sandbox.python_project import read_project
+
+__all__ = ["Detected", "Environment", "EnvironmentSettings", "Step", "detect", "prepare"]
+
+
+@dataclass(frozen=True, slots=True)
+class EnvironmentSettings:
+    """What the project file or the user says; empty fields are detected.
+
+    Attributes:
+        image: A repository's own image, with Python 3.8 or later for the stateful interpreter.
+        dockerfile: A Dockerfile of the repository, relative to its root.
+        packages: Debian packages.
+        setup: Commands in place of the detected ones; `()` is none at all.
+        test: The test command.
+        python: Which interpreter: `3.11`, `3.9`, or a path in an own image.
+        junit: Where the test command leaves its JUnit XML, relative to the root.
+    """
+
+    image: str = ""
+    dockerfile: str = ""
+    packages: tuple[str, ...] = ()
+    setup: tuple[str, ...] | None = None
+    test: str = ""
+    python: str = ""
+    junit: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Environment:
+    """A prepared image and how to use it.
+
+    Attributes:
+        image: Reference of the image to open a sandbox on.
+        python: Interpreter that has the project's packages, by path or name.
+        test_command: Empty where none is known.
+        runner: What the command's report is read by.
+        junit: Where the command leaves JUnit XML; empty where it leaves none.
+        variables: For every process of the sandbox.
+        languages: Most files first.
+        setup: The commands that were run.
+        notes: What did not go as declared, one sentence each.
+    """
+
+    image: str
+    python: str
+    test_command: str
+    runner: Literal["pytest", "junit", "exit"]
+    junit: str
+    variables: Mapping[str, str]
+    languages: tuple[str, ...]
+    setup: tuple[str, ...]
+    notes: tuple[str, ...]
+
+
+_Told = tuple[tuple[str, ...], tuple[str, ...]]
+
+
+def prepare(
+    repo: Path,
+    settings: EnvironmentSettings,
+    *,
+    say: Callable[[str], None],
+    user_setup: str | None = None,
+) -> Environment:
+    """Build what a repository needs, or find it built.
+
+    Args:
+        repo: The repository's folder.
+        settings: What the project file says.
+        say: Told what is going on.
+        user_setup: The user's own setup command in place of the project's; `""` is none.
+
+    Raises:
+        SandboxMissing: No Docker, no such image, or no interpreter that fits `requires-python`.
+        SetupFailed: A setup command failed; the message holds its last 20 lines.
+    """
+    if user_setup is not None:
+        settings = replace(settings, setup=(user_setup,) if user_setup else ())
+    detected = detect(repo)
+    own = bool(settings.image or settings.dockerfile)
+    version = "" if own else _choose(repo, settings, detected)
+    steps = _steps(settings, detected, version, own=own)
+    try:
+        image, notes = _build(repo, settings, detected, steps, say)
+    except CompilerMissing:
+        if own or set(COMPILER_PACKAGES) <= set(settings.packages):
+            raise
+        say("  a package must be compiled: adding " + " ".join(COMPILER_PACKAGES))
+        settings = replace(settings, packages=(*settings.packages, *COMPILER_PACKAGES))
+        image, notes = _build(repo, settings, detected, steps, say)
+    return _environment(settings, detected, image, notes)
+
+
+def _choose(repo: Path, settings: EnvironmentSettings, detected: Detected) -> str:
+    """The version of the base image's interpreter that this repository gets."""
+    if settings.python:
+        if settings.python in INTERPRETERS:
+            return settings.python
+        wanted = f"Python {settings.python} is set for {repo.name}"
+    elif detected.python:
+        return detected.python
+    else:
+        wanted = f"{repo.name} requires Python {read_project(repo).requires_python}"
+    raise SandboxMissing(
+        f"{wanted}, and the sandbox image has {' and '.join(INTERPRETERS)}",
+        remedy="name an image that has it: [environment] image = ... in .journeyman/config.toml",
+    )
+
+
+def _steps(
+    settings: EnvironmentSettings, detected: Detected, version: str, *, own: bool
+) -> tuple[Step, ...]:
+    """What will be run: the foundation is always laid in our image, the rest may be set."""
+    declared = tuple(Step((line,)) for line in settings.setup or ())
+    if own:
+        return declared
+    rest = detected.steps if settings.setup is None else declared
+    return (*detected.foundation(version), *rest)
+
+
+def _build(
+    repo: Path,
+    settings: EnvironmentSettings,
+    detected: Detected,
+    steps: tuple[Step, ...],
+    say: Callable[[str], None],
+) -> tuple[str, _Told]:
+    """The image with every layer, and what its setup told."""
+    own = settings.image or settings.dockerfile
+    client = engine.connect()
+    try:
+        layers = Layers(client, repo, say)
+        if settings.dockerfile:
+            image = layers.built(settings.dockerfile)
+        else:
+            image = layers.fetched(settings.image) if settings.image else base_image(say)
+        wanted = dict.fromkeys([*(() if own else detected.packages), *settings.packages])
+        if wanted:
+            image = layers.packages(image, tuple(wanted))
+        if not steps:
+            return image, ((), ())
+        image = layers.setup(image, steps)
+        return image, layers.told(image)
+    finally:
+        client.close()
+
+
+def _environment(
+    settings: EnvironmentSettings, detected: Detected, image: str, told: _Told
+) -> Environment:
+    """Join what was set, detected and built."""
+    setup, notes = told
+    own = settings.image or settings.dockerfile
+    in_venv = bool(detected.source_root) and not own
+    python = f"{VENV}/bin/python" if in_venv else settings.python if own else ""
+    python = python or "python3"
+    runner, junit = detected.runner, detected.junit
+    if settings.test:
+        runner, junit = _runner_of(settings), settings.junit
+    elif own and runner == "pytest" and not _has_pytest(image, python):
+        runner = "exit"
+        notes = (*notes, f"{own} has no pytest for {python}")
+    return Environment(
+        image,
+        python,
+        settings.test or detected.test_command,
+        runner,
+        settings.junit or junit,
+        _variables(detected, in_venv=in_venv, own=bool(own)),
+        detected.languages,
+        setup,
+        (*detected.notes, *notes),
+    )
+
+
+def _variables(detected: Detected, *, in_venv: bool, own: bool) -> dict[str, str]:
+    variables = {"PYTHONDONTWRITEBYTECODE": "1", "PYTHONHASHSEED": "0", "LANG": "C.UTF-8"}
+    if detected.source_root:
+        root = "" if detected.source_root == "." else f"/{detected.source_root}"
+        variables["PYTHONPATH"] = f"/workspace{root}"
+    if in_venv:
+        variables["VIRTUAL_ENV"] = VENV
+    if not own:
+        first = f"{VENV}/bin" if in_venv else "/node_modules/.bin"
+        variables["PATH"] = f"{first}:/usr/local/bin:/usr/bin:/bin"
+    return variables
+
+
+def _runner_of(settings: EnvironmentSettings) -> Literal["pytest", "junit", "exit"]:
+    """Who reports for a command that was set; a pytest in disguise reports all the same."""
+    if settings.junit:
+        return "junit"
+    return "pytest" if re.search(r"\bpy\.?test\b", settings.test) else "exit"
+
+
+def _has_pytest(image: str, python: str) -> bool:
+    with Build(image, index=IndexSettings(), say=lambda _: None) as build:
+        return build.run(f"{shlex.quote(python)} -m pytest --version").exit_code == 0
