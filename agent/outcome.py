@@ -1,12 +1,18 @@
-"""How a run ends: one enum of outcomes with their exit codes, and the result every door reports."""
+"""How a run ends: one enum of outcomes with their exit codes.
+
+`Result`, what every door reports, lies in `agent/result.py` and is given here on demand: the
+command line's help needs the exit codes and must not wait for pydantic.
+"""
 
 from __future__ import annotations
 
 from enum import Enum
+from typing import TYPE_CHECKING
 
-from pydantic import BaseModel, ConfigDict
+if TYPE_CHECKING:
+    from agent.result import Result
 
-from policies.record import Evidence
+__all__ = ["Outcome", "Result", "exit_code_table"]
 
 
 class Outcome(Enum):
@@ -39,29 +45,10 @@ def exit_code_table() -> str:
     return "\n".join(f"{o.exit_code:>3}  {o.label:<14}  {o.meaning}" for o in Outcome)
 
 
-class Result(BaseModel):
-    """What a run ends with, the same for every door.
+def __getattr__(name: str) -> type:
+    """Give `Result` without importing pydantic before someone asks for it."""
+    if name == "Result":
+        from agent.result import Result  # noqa: PLC0415  the point is to import it late
 
-    `cost_usd` is decimal text; None where a call's price is not known. `seconds` is wall time.
-    """
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-    session_id: str
-    outcome: str
-    exit_code: int
-    reason: str
-    evidence: Evidence
-    patch: str = ""
-    alternatives: tuple[str, ...] = ()
-    """Other plausible patches, when the outcome is a proposal."""
-    confidence: float | None = None
-    steps: int = 0
-    seconds: float = 0.0
-    input_tokens: int = 0
-    output_tokens: int = 0
-    cost_usd: str | None = "0"
-    candidates: int = 0
-    log: str = ""
-    """Where the session's log lies."""
-    notes: tuple[str, ...] = ()
+        return Result
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -9,7 +9,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Generic, Protocol, TypeVar
 
-from pydantic import BaseModel, ValidationError
+from pydantic import BaseModel, JsonValue, ValidationError
 
 from policies.action import Effect, Observation, Origin, Request
 
@@ -96,3 +96,31 @@ def clip(text: str, *, limit: int) -> str:
     half = limit // 2
     cut = len(text) - 2 * half
     return f"{text[:half]}\n[... {cut} characters cut ...]\n{text[-half:]}"
+
+
+OUTPUT_LIMIT = 10_000
+
+
+def streams_text(observation: Observation, *, limit: int = OUTPUT_LIMIT) -> str:
+    """What a process or a cell gave, as a model reads it: streams apart, then how it ended."""
+    named = [
+        ("", observation.stdout),
+        ("stderr", observation.stderr),
+        ("child processes", observation.children),
+        ("value", observation.value or ""),
+    ]
+    parts = [
+        (f"[{name}]\n" if name else "") + clip(text.rstrip("\n"), limit=limit)
+        for name, text in named
+        if text.strip()
+    ]
+    parts += [f"[{note}]" for note in observation.notes]
+    if observation.exit_code is not None:
+        parts.append(f"[exit code {observation.exit_code}]")
+    return "\n".join(parts) or "[no output]"
+
+
+def number(data: dict[str, JsonValue], key: str, default: int) -> int:
+    """A whole number of an observation's data; `default` where it is missing or something else."""
+    value = data.get(key)
+    return value if isinstance(value, int) else default

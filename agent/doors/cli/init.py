@@ -1,0 +1,134 @@
+"""`journeyman init`: look at a repository, prove how its tests stand, write that down on consent."""
+
+from __future__ import annotations
+
+import tempfile
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from agent.doors.cli.ask import ask
+from agent.doors.cli.run import existing_folder
+
+if TYPE_CHECKING:
+    from agent.settings import Settings
+    from sandbox.environment import Environment
+    from sandbox.reports import Report
+
+
+@click.command()
+@click.option(
+    "--repo",
+    type=click.Path(path_type=Path),
+    default=Path(),
+    help="Folder to look at; the current one.",
+)
+@click.option(
+    "--model", metavar="NAME", default="", help="Model to write down; none: chosen at each run."
+)
+@click.option(
+    "--yes", is_flag=True, help="Write the file without asking; agree to one that is there."
+)
+def init(repo: Path, model: str, *, yes: bool) -> int:
+    """Say in five lines what a repository is and how its tests stand; write .journeyman/config.toml.
+
+    The tests run in the sandbox, on a copy. The file is written on consent only.
+    """
+    repo = existing_folder(repo)
+    from agent.doors.cli.trust import ask_trust
+    from agent.settings import load
+
+    settings = load(repo, trust=lambda file, text: yes or ask_trust(file, text))
+    environment, report = _baseline(repo, settings)
+    for line in _conclusions(environment, report):
+        click.echo(line)
+    for note in environment.notes:
+        _say(note)
+    _write(repo, settings, _project_file(settings, environment, model), yes=yes)
+    return 0
+
+
+def _baseline(repo: Path, settings: Settings) -> tuple[Environment, Report]:
+    """Prepare the environment and run the tests once on a copy of the tree as it is."""
+    from policies.action import Action, RunTestsRequest
+    from sandbox.reports import Report
+    from tools.site import TESTS_TIMEOUT_S, Place, Site
+
+    with tempfile.TemporaryDirectory(prefix="journeyman-") as folder:
+        place = Place("init", repo, Path(folder), settings.sandbox, settings.environment)
+        site = Site(place)
+        try:
+            site.capture()
+            environment = site.prepare(_say)
+            site.open()
+            _say(f"running the tests: {site.test_command}")
+            action = Action(
+                session_id="init",
+                step=0,
+                index=0,
+                tool="run_tests",
+                request=RunTestsRequest(),
+                origin="user",
+                timeout_s=TESTS_TIMEOUT_S,
+            )
+            run_tests = site.performers(lambda _name, _arguments: None)["tests"]
+            return environment, Report.of(run_tests(action))
+        finally:
+            site.close()
+
+
+def _conclusions(environment: Environment, report: Report) -> list[str]:
+    """The five lines."""
+    from agent.doors.clean_text import clean_line
+
+    setup = "; ".join(environment.setup) or "nothing to install"
+    colour = "green" if report.green else "red"
+    return [
+        clean_line(f"Language     {', '.join(environment.languages) or 'none recognised'}"),
+        clean_line(f"Interpreter  {environment.python}"),
+        clean_line(f"Setup        {setup}"),
+        clean_line(f"Tests        {environment.test_command} ({environment.runner})"),
+        clean_line(f"Baseline     {colour}: {report.summary()}", limit=400),
+    ]
+
+
+def _project_file(settings: Settings, environment: Environment, model: str) -> str:
+    from agent.settings import project_text
+
+    found = settings.environment
+    return project_text(
+        {
+            "environment.image": found.get("image", ""),
+            "environment.dockerfile": found.get("dockerfile", ""),
+            "environment.packages": tuple(found.get("packages", ())),
+            "environment.setup": tuple(found.get("setup") or environment.setup),
+            "environment.test": environment.test_command,
+            "environment.python": found.get("python", ""),
+            "environment.junit": environment.junit,
+            "model.name": model or settings.model,
+        }
+    )
+
+
+def _write(repo: Path, settings: Settings, text: str, *, yes: bool) -> None:
+    """Write the project's file on consent, and trust what was consented to."""
+    from agent.doors.clean_text import clean
+    from agent.settings import PROJECT_FILE, trust_text
+
+    file = repo / PROJECT_FILE
+    if file.exists():
+        click.echo(f"{file} is there already and stays as it is", err=True)
+        return
+    click.echo(f"\n{clean(text)}", err=True)
+    if not (yes or ask(f"Write this to {file}?")):
+        click.echo("not written; `journeyman init --yes` writes it", err=True)
+        return
+    file.parent.mkdir(exist_ok=True)
+    file.write_text(text, encoding="utf-8")
+    trust_text(settings.home, text)
+    click.echo(f"written: {file}", err=True)
+
+
+def _say(text: str) -> None:
+    click.echo(f"     {text}", err=True)

@@ -1,0 +1,62 @@
+"""`journeyman resume`: go on with a session that was stopped."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from agent.doors.cli.failure import Failure
+from agent.doors.cli.run import FORMS
+from agent.outcome import Outcome
+
+if TYPE_CHECKING:
+    from agent.doors.cli.output import Form
+    from agent.settings import Settings
+
+
+@click.command()
+@click.argument("session", default="")
+@click.option(
+    "--output",
+    type=click.Choice(FORMS),
+    default="text",
+    help="What stdout holds.  [text: the patch]",
+)
+@click.option(
+    "-o",
+    "patch_file",
+    metavar="FILE",
+    type=click.Path(path_type=Path),
+    help="Write the patch there too.",
+)
+@click.option("--apply", is_flag=True, help="Put a verified patch into the folder.")
+def resume(session: str, output: Form, patch_file: Path | None, *, apply: bool) -> int:
+    """Go on with SESSION; without a name, with the last one that was stopped."""
+    from agent.doors.cli.output import Output
+    from agent.doors.cli.work import Work
+    from agent.session import Observe, Session
+    from agent.settings import load
+    from tools.workbench import Approve
+
+    def begin(approve: Approve, observe: Observe) -> Session:
+        settings = load()
+        name = session or _last_stopped(settings)
+        return Session.resume(name, settings, approve=approve, observe=observe)
+
+    return Work(Output(output), patch_file=patch_file, apply=apply).run(begin)
+
+
+def _last_stopped(settings: Settings) -> str:
+    from agent.session_store import list_sessions
+
+    stopped = {Outcome.INTERRUPTED.label, Outcome.TERMINATED.label, ""}
+    found = [s for s in list_sessions(settings) if (s.outcome or "") in stopped]
+    if not found:
+        raise Failure(
+            "no session was stopped before its end",
+            remedy="journeyman sessions lists all; name one to resume it",
+            outcome=Outcome.USAGE,
+        )
+    return max(found, key=lambda summary: summary.at).id

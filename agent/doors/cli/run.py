@@ -1,0 +1,148 @@
+"""`journeyman run`: one task, from its words to a verified patch."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from agent.doors.cli.failure import Failure
+from agent.outcome import Outcome
+
+if TYPE_CHECKING:
+    from agent.doors.cli.work import Begin
+
+FORMS = ("text", "json", "stream-json")
+LEVELS = ("failing-test", "reproduction", "no-regression", "checks", "none")
+
+
+@click.command()
+@click.argument("task")
+@click.option(
+    "--repo",
+    type=click.Path(path_type=Path),
+    default=Path(),
+    help="Folder to work on; the current one.",
+)
+@click.option("--test", metavar="CMD", default="", help="Command that runs the tests.")
+@click.option(
+    "--failing", metavar="TEST", multiple=True, help="A test that is red; may be repeated."
+)
+@click.option("--setup", metavar="CMD", help="Command that installs what the project needs.")
+@click.option(
+    "--sandbox", type=click.Choice(["docker", "bubblewrap"]), help="Where commands run.  [docker]"
+)
+@click.option(
+    "--model", metavar="NAME", help="openai/NAME, anthropic/NAME, openai-compatible/NAME, builtin."
+)
+@click.option("--base-url", metavar="URL", help="Where an openai-compatible model is served.")
+@click.option("--require", type=click.Choice(LEVELS), help="Evidence that the patch must have.")
+@click.option("--max-steps", metavar="N", type=click.IntRange(min=1), help="Steps at most.  [100]")
+@click.option("--max-cost", metavar="USD", type=str, help="Money at most.  [3]")
+@click.option(
+    "--timeout",
+    metavar="S",
+    type=click.FloatRange(min=0, min_open=True),
+    help="Seconds at most.  [3600]",
+)
+@click.option(
+    "--output",
+    type=click.Choice(FORMS),
+    default="text",
+    help="What stdout holds.  [text: the patch]",
+)
+@click.option(
+    "-o",
+    "patch_file",
+    metavar="FILE",
+    type=click.Path(path_type=Path),
+    help="Write the patch there too.",
+)
+@click.option("--apply", is_flag=True, help="Put a verified patch into the folder.")
+def run(task: str, **options: Any) -> int:
+    """Work on TASK and end with a verified patch.
+
+    TASK is what you want in your own words; `-` reads it from standard input. The folder is not
+    touched before the end, and then only with --apply or a yes. Exit codes: journeyman --help.
+    """
+    from agent.doors.cli.output import Output
+    from agent.doors.cli.work import Work
+
+    work = Work(Output(options["output"]), patch_file=options["patch_file"], apply=options["apply"])
+    return work.run(_begin(task, options))
+
+
+def _begin(text: str, options: dict[str, Any]) -> Begin:
+    from agent.doors.cli.trust import ask_trust
+    from agent.session import Observe, Session
+    from agent.settings import load
+    from agent.task import Task
+    from tools.workbench import Approve
+
+    def begin(approve: Approve, observe: Observe) -> Session:
+        repo = existing_folder(options["repo"])
+        _check_patch_file(options["patch_file"])
+        settings = load(repo, _flags(options), trust=ask_trust)
+        task = Task(
+            text=_words(text),
+            repo=repo,
+            test_command=options["test"],
+            setup=options["setup"],
+            failing=options["failing"],
+            model=settings.model,
+            base_url=settings.base_url,
+            require=options["require"],
+            sandbox=settings.sandbox,
+            limits=settings.limits,
+        )
+        return Session.start(task, settings, approve=approve, observe=observe)
+
+    return begin
+
+
+def existing_folder(repo: Path) -> Path:
+    """The folder's full path.
+
+    Raises:
+        Failure: There is no such folder.
+    """
+    if not repo.is_dir():
+        what = "is not a folder" if repo.exists() else "does not exist"
+        raise Failure(
+            f"{repo} {what}", remedy="name the project's folder with --repo", outcome=Outcome.USAGE
+        )
+    return repo.resolve()
+
+
+def _check_patch_file(file: Path | None) -> None:
+    """A patch that took an hour must not be lost to a typing error."""
+    if file and (file.is_dir() or not file.absolute().parent.is_dir()):
+        raise Failure(
+            f"{file} cannot be written: no such folder, or a folder itself",
+            remedy="name a file in a folder that exists with -o",
+            outcome=Outcome.USAGE,
+        )
+
+
+def _words(text: str) -> str:
+    words = sys.stdin.read() if text == "-" else text
+    if not words.strip():
+        raise Failure(
+            "the task is empty",
+            remedy='say what you want: journeyman run "TASK"',
+            outcome=Outcome.USAGE,
+        )
+    return words
+
+
+def _flags(options: dict[str, Any]) -> dict[str, Any]:
+    return {
+        "model.name": options["model"],
+        "model.base_url": options["base_url"],
+        "sandbox.kind": options["sandbox"],
+        "limits.steps": options["max_steps"],
+        "limits.cost_usd": options["max_cost"],
+        "limits.seconds": options["timeout"],
+    }

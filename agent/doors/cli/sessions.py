@@ -1,0 +1,23 @@
+"""`journeyman sessions`: what was done on this machine."""
+
+from __future__ import annotations
+
+import click
+
+
+@click.command()
+def sessions() -> None:
+    """List the sessions, newest first: name, time, outcome, folder, task."""
+    from agent.doors.clean_text import clean_line
+    from agent.session_store import list_sessions
+    from agent.settings import load
+
+    found = sorted(list_sessions(load()), key=lambda summary: summary.at, reverse=True)
+    if not found:
+        click.echo('No sessions yet. Begin one: journeyman run "TASK"', err=True)
+    for summary in found:
+        outcome = summary.outcome or "unfinished"
+        task = clean_line(summary.text, limit=60)
+        click.echo(
+            f"{summary.id}  {summary.at}  {outcome:<14}  {clean_line(str(summary.repo))}  {task}"
+        )

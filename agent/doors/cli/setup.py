@@ -1,0 +1,65 @@
+"""`journeyman setup`: what only root or Docker can do, once a machine."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+if TYPE_CHECKING:
+    from sandbox.errors import SandboxMissing
+
+
+@click.command()
+def setup() -> int:
+    """Make this machine ready: Docker, the sandbox image, Redis and Qdrant.
+
+    Says first what it will do. What is there already is used as it is.
+    """
+    from agent.settings import state_folder
+    from memory.redis_server import connect as connect_redis
+    from memory.solutions import open_solutions
+    from sandbox.image import base_image
+    from sandbox.machine import docker_problem, ensure_docker, install_packages, is_own_debian
+
+    home = state_folder()
+    for line in _intentions(home, docker_problem(), may_install=is_own_debian()):
+        _say(line)
+    if not shutil.which("git") and is_own_debian():
+        install_packages(["git"], say=_say)
+    ensure_docker(home, say=_say)
+    _say("Docker answers")
+    _say(f"sandbox image: {base_image(_say)}")
+    connect_redis(home).ping()
+    _say("Redis answers")
+    open_solutions(home).recall("setup", limit=1)
+    _say("Qdrant answers")
+    _say("ready: journeyman init looks at a repository, journeyman demo repairs one")
+    return 0
+
+
+def _intentions(home: Path, problem: SandboxMissing | None, *, may_install: bool) -> list[str]:
+    """What setup is about to do on this machine."""
+    if problem is None:
+        docker = "answers already, is used as it is"
+    elif may_install:
+        docker = f"does not answer: docker.io is installed if missing, dockerd started ({home}/dockerd.log)"
+    else:
+        docker = "does not answer, and this is not root's own Debian: nothing will be started"
+    lines = [
+        "what setup does here:",
+        f"  Docker   {docker}",
+        "  image    is built where it is missing (some minutes, once), label journeyman=1",
+        f"  Redis    a server of your own on a Unix socket below {home}, unless JOURNEYMAN_REDIS_URL",
+        f"  Qdrant   the engine inside this program, files below {home}, unless JOURNEYMAN_QDRANT_URL",
+    ]
+    if not shutil.which("git"):
+        by = "is installed by apt-get" if may_install else "is missing: --apply will not work"
+        lines.insert(2, f"  git      {by}")
+    return lines
+
+
+def _say(text: str) -> None:
+    click.echo(text, err=True)

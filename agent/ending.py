@@ -1,0 +1,53 @@
+"""How a run ends when something ended it: each error's outcome and its words, in one place."""
+
+from __future__ import annotations
+
+import traceback
+from pathlib import Path
+
+from agent.baseline import NothingFails
+from agent.loop.nodes import Stopped
+from agent.models.names import KeyMissing, ModelNameError
+from agent.outcome import Outcome
+from memory.errors import CheckpointRefused, MemoryUnavailable
+from policies.log import LogError
+from sandbox.errors import SandboxError
+
+
+class Refused(Exception):
+    """Policy does not allow it, or the person asked said no.
+
+    Args:
+        happened: What was refused and by which rule, as one sentence without a full stop.
+        remedy: What to do next.
+        outcome: REFUSED, or NEEDS_PERSON where nobody was there to be asked.
+    """
+
+    def __init__(self, happened: str, *, remedy: str, outcome: Outcome = Outcome.REFUSED) -> None:
+        super().__init__(happened)
+        self.remedy = remedy
+        self.outcome = outcome
+
+
+def of(error: Exception, *, session_id: str, folder: Path) -> tuple[Outcome, str]:
+    """The outcome that an error means, and the reason as one or two sentences.
+
+    What is no known kind of error is a fault of ours: its trace is kept in the session's folder.
+    """
+    match error:
+        case Stopped():
+            return error.outcome, f"go on with `journeyman resume {session_id}`"
+        case NothingFails():
+            return Outcome.UNSOLVED, f"nothing fails: {error}"
+        case Refused():
+            outcome = error.outcome
+        case KeyMissing() | SandboxError() | MemoryUnavailable() | CheckpointRefused() | LogError():
+            outcome = Outcome.ENVIRONMENT
+        case ModelNameError():
+            outcome = Outcome.USAGE
+        case _:
+            crash = folder / "crash.txt"
+            crash.write_text("".join(traceback.format_exception(error)), "utf-8")
+            reason = f"{type(error).__name__}: {error}. The trace lies in {crash}"
+            return Outcome.INTERNAL_ERROR, reason
+    return outcome, f"{error}. {error.remedy}".rstrip()

@@ -1,0 +1,67 @@
+"""The loop as a LangGraph graph: recall, plan, act, observe, verify, remember.
+
+    recall -> plan -> act -> observe -> plan ...      the proposer names calls, they are done
+              plan ----------> verify                 the proposer claims to be done
+                               verify -> remember     the evidence is enough
+                               verify -> plan         it is not: the plan is revised
+    any of plan, observe, verify may end the run.
+
+Each arrow is a checkpoint. The state is plain JSON data, and small: what actions brought lies in
+the session's log and is looked up by key. The nodes are in `agent/loop/nodes.py`.
+"""
+
+from __future__ import annotations
+
+from typing import Any, TypeAlias
+
+from langgraph.checkpoint.base import BaseCheckpointSaver
+from langgraph.graph import END, START, StateGraph
+from langgraph.graph.state import CompiledStateGraph
+
+from agent.loop.nodes import Nodes
+from agent.loop.state import LoopState
+
+Loop: TypeAlias = CompiledStateGraph[LoopState, None, LoopState, LoopState]
+
+
+def build(nodes: Nodes, saver: BaseCheckpointSaver[Any]) -> Loop:
+    """The compiled graph over these nodes."""
+    graph = StateGraph(LoopState)
+    graph.add_node("recall", nodes.recall)
+    graph.add_node("plan", nodes.plan)
+    graph.add_node("act", nodes.act)
+    graph.add_node("observe", nodes.observe)
+    graph.add_node("verify", nodes.verify)
+    graph.add_node("remember", nodes.remember)
+    graph.add_edge(START, "recall")
+    graph.add_edge("recall", "plan")
+    graph.add_conditional_edges("plan", after_plan, ["act", "verify", END])
+    graph.add_edge("act", "observe")
+    graph.add_conditional_edges("observe", after_observe, ["plan", "verify", END])
+    graph.add_conditional_edges("verify", after_verify, ["remember", "plan", END])
+    graph.add_edge("remember", END)
+    return graph.compile(checkpointer=saver)
+
+
+def after_plan(state: LoopState) -> str:
+    """Do what was named; verify a bare claim; or stop."""
+    if state.get("end"):
+        return END
+    if state.get("calls"):
+        return "act"
+    return "verify" if state.get("claim") else "plan"
+
+
+def after_observe(state: LoopState) -> str:
+    """Verify a claim that came with calls; otherwise let the proposer go on."""
+    if state.get("end"):
+        return END
+    return "verify" if state.get("claim") else "plan"
+
+
+def after_verify(state: LoopState) -> str:
+    """Remember what holds; revise what does not."""
+    end = state.get("end")
+    if end and end.get("outcome") == "verified":
+        return "remember"
+    return END if end else "plan"

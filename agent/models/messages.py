@@ -1,0 +1,99 @@
+"""A conversation's messages as plain JSON, and their way to LangChain's types and back.
+
+Plain form: {"role": "system" | "user" | "assistant" | "tool", "content": str}; an assistant's may
+have "tool_calls": [{"id", "name", "arguments"}], a tool's names the call in "tool_call_id". A call
+whose arguments were not a JSON object has {} there and what was sent in "broken".
+"""
+
+from __future__ import annotations
+
+from typing import Any, Literal, TypeAlias
+
+from langchain_core.messages import (
+    AIMessage,
+    BaseMessage,
+    HumanMessage,
+    SystemMessage,
+    ToolCall,
+    ToolMessage,
+)
+
+Message: TypeAlias = dict[str, Any]
+Finish = Literal["stop", "tool_calls", "length", "refusal"]
+
+_FINISHES: dict[str, Finish] = {
+    "tool_use": "tool_calls",
+    "tool_calls": "tool_calls",
+    "function_call": "tool_calls",
+    "length": "length",
+    "max_tokens": "length",
+    "max_output_tokens": "length",
+    "model_context_window_exceeded": "length",
+    "content_filter": "refusal",
+    "refusal": "refusal",
+}
+"""The providers' words for why a turn ended; any other word is an ordinary end."""
+
+
+def to_langchain(message: Message) -> BaseMessage:
+    """One plain message as LangChain's.
+
+    Raises:
+        ValueError: The role is none that there is.
+    """
+    content = message["content"]
+    match message["role"]:
+        case "system":
+            return SystemMessage(content)
+        case "user":
+            return HumanMessage(content)
+        case "tool":
+            return ToolMessage(content, tool_call_id=message["tool_call_id"])
+        case "assistant":
+            calls = [
+                ToolCall(name=call["name"], args=call["arguments"], id=call["id"])
+                for call in message.get("tool_calls", ())
+            ]
+            # An assistant's message without any content is refused by some servers.
+            return AIMessage(content or ("" if calls else "(no answer)"), tool_calls=calls)
+        case role:
+            raise ValueError(f"no message has the role {role!r}")
+
+
+def from_langchain(answer: AIMessage, number: int) -> Message:
+    """An answer in plain form.
+
+    Args:
+        answer: What the model said; reasoning is not kept.
+        number: How many messages stood before it: names calls that came without an id.
+    """
+    message: Message = {"role": "assistant", "content": str(answer.text)}
+    calls: list[Message] = [
+        {"id": call["id"] or "", "name": call["name"], "arguments": call["args"]}
+        for call in answer.tool_calls
+    ]
+    calls += [
+        {"id": bad["id"] or "", "name": bad["name"] or "", "arguments": {}}
+        | {"broken": bad["args"] or ""}
+        for bad in answer.invalid_tool_calls
+    ]
+    seen: set[str] = set()
+    for index, call in enumerate(calls):
+        if not call["id"] or call["id"] in seen:
+            call["id"] = f"call_{number}_{index}"
+        seen.add(call["id"])
+    if calls:
+        message["tool_calls"] = calls
+    return message
+
+
+def finish(answer: AIMessage) -> Finish | None:
+    """Why the turn ended; None: it does not say, so it is not whole."""
+    told = answer.response_metadata
+    if told.get("status") == "incomplete":
+        reason = str((told.get("incomplete_details") or {}).get("reason"))
+        return _FINISHES.get(reason, "length")
+    word = told.get("finish_reason") or told.get("stop_reason")
+    if not word and told.get("status") == "completed":
+        word = "tool_calls" if answer.tool_calls else "stop"
+    return _FINISHES.get(word, "stop") if word else None

@@ -1,0 +1,167 @@
+"""Names of chat models: `openai/NAME`, `anthropic/NAME`, `openai-compatible/NAME` with a base URL.
+
+A key is read for one provider only: the one that was asked for by name.
+"""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from typing import Literal
+from urllib.parse import urlsplit
+
+from typing_extensions import override
+
+Provider = Literal["openai", "anthropic", "openai-compatible"]
+
+KEY_VARIABLES: dict[Provider, str] = {
+    "openai": "OPENAI_API_KEY",
+    "anthropic": "ANTHROPIC_API_KEY",
+    "openai-compatible": "OPENAI_COMPATIBLE_API_KEY",
+}
+"""Provider to the environment variable that holds its key. A server of one's own may need none."""
+
+BASE_URL_VARIABLES: dict[Provider, str] = {
+    "openai": "OPENAI_BASE_URL",
+    "anthropic": "ANTHROPIC_BASE_URL",
+}
+BASE_URLS: dict[Provider, str] = {
+    "openai": "https://api.openai.com/v1",
+    "anthropic": "https://api.anthropic.com",
+}
+FAMILIES: dict[str, Provider] = {
+    "gpt": "openai",
+    "o1": "openai",
+    "o3": "openai",
+    "claude": "anthropic",
+}
+"""Beginnings of model names that tell whose they are, for a hint only."""
+
+
+class ModelNameError(Exception):
+    """A model's name (or what must go with it) cannot be used.
+
+    Args:
+        happened: One sentence without a full stop.
+        remedy: What the user does next.
+    """
+
+    def __init__(self, happened: str, *, remedy: str) -> None:
+        super().__init__(happened)
+        self.remedy = remedy
+
+
+class KeyMissing(ModelNameError):
+    """The provider that was asked for needs a key, and its variable is not set."""
+
+
+@dataclass(frozen=True, slots=True)
+class ModelName:
+    """A chat model: who serves it, what it is called there, and at which address.
+
+    Attributes:
+        base_url: As given; empty: the provider's own (or what its variable says).
+    """
+
+    provider: Provider
+    model: str
+    base_url: str = ""
+
+    @override
+    def __str__(self) -> str:
+        return f"{self.provider}/{self.model}"
+
+    def address(self, environ: Mapping[str, str]) -> str:
+        """The base URL that requests go to: as given, else the provider's variable, else its own."""
+        if self.base_url:
+            return self.base_url
+        named = environ.get(BASE_URL_VARIABLES.get(self.provider, ""), "")
+        return named or BASE_URLS[self.provider]
+
+
+def split(name: str) -> ModelName:
+    """A model by its name, wherever it is served.
+
+    Raises:
+        ModelNameError: The provider is not known, or the model is missing.
+    """
+    provider, slash, model = name.strip().partition("/")
+    known = next((one for one in KEY_VARIABLES if one == provider), None)
+    if known is None or not slash:
+        raise ModelNameError(f"{name!r} names no model that is known", remedy=_hint(name))
+    if not model:
+        raise ModelNameError(
+            f"{name!r} names a provider but no model",
+            remedy=f"Write {known}/NAME, with the name that the provider uses.",
+        )
+    return ModelName(known, model)
+
+
+def parse(name: str, *, base_url: str = "") -> ModelName:
+    """A model by its name and its address, ready to be called.
+
+    Raises:
+        ModelNameError: As `split`; or the base URL is missing where one is needed, or is none.
+    """
+    split_name = split(name)
+    if not base_url and split_name.provider == "openai-compatible":
+        raise ModelNameError(
+            f"{name!r} needs the address of its server",
+            remedy="Give it with --base-url, such as --base-url http://127.0.0.1:8080/v1.",
+        )
+    if base_url:
+        _check_url(base_url)
+    return replace(split_name, base_url=base_url.rstrip("/"))
+
+
+def key(name: ModelName, environ: Mapping[str, str]) -> str:
+    """The key for this model's provider, and for no other; a placeholder where none is needed.
+
+    Raises:
+        KeyMissing: The provider needs a key and there is none.
+    """
+    variable = KEY_VARIABLES[name.provider]
+    value = environ.get(variable, "").strip()
+    if value:
+        return value
+    if name.provider == "openai-compatible":
+        return "none"
+    raise KeyMissing(
+        f"there is no key for {name}: {variable} is not set",
+        remedy=f"Set {variable}, or choose another model with --model (builtin needs no key).",
+    )
+
+
+def keys(environ: Mapping[str, str]) -> tuple[str, ...]:
+    """Providers whose key is in the environment: worth a mention, never a reason to use one."""
+    return tuple(
+        one for one, variable in KEY_VARIABLES.items() if environ.get(variable, "").strip()
+    )
+
+
+def _hint(name: str) -> str:
+    provider, slash, model = name.strip().partition("/")
+    forms = "openai/NAME, anthropic/NAME, openai-compatible/NAME (with --base-url) and builtin"
+    family = next((one for start, one in FAMILIES.items() if name.startswith(start)), None)
+    if family is not None and not slash:
+        return f"Did you mean {family}/{name}? There are {forms}."
+    near = difflib.get_close_matches(provider.lower(), [*KEY_VARIABLES, "builtin"], n=1, cutoff=0.6)
+    if near:
+        meant = near[0] if near[0] == "builtin" else f"{near[0]}/{model or 'NAME'}"
+        return f"Did you mean {meant}? There are {forms}."
+    return f"There are {forms}."
+
+
+def _check_url(base_url: str) -> None:
+    try:
+        parts = urlsplit(base_url)
+        usable = parts.scheme in ("http", "https") and bool(parts.hostname)
+        _ = parts.port
+    except ValueError:
+        usable = False
+    if not usable:
+        raise ModelNameError(
+            f"the base URL {base_url!r} is no http or https address",
+            remedy="Give it with its scheme, such as http://127.0.0.1:8080/v1.",
+        )

@@ -1,0 +1,403 @@
+"""`builtin`: repair by search, with no model. The same protocol as a chat model.
+
+Localise, try the likely single edits, then the wider ones, then pairs; compare what the patches
+that pass do; put the chosen one in; claim to be done. A claim that verification contradicts takes
+the patch out again and goes on with the next kind of patch. What was tried is said at the end.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from agent.proposers.proposer import Done, Proposal, Situation, ToolCall
+from agent.repair import budget, choice, order, stages
+
+Mind = dict[str, Any]
+NAME = "builtin"
+
+
+class SearchProposer:
+    """Decides what the search does next; keeps nothing of its own between calls."""
+
+    @property
+    def name(self) -> str:
+        """As the user names it."""
+        return NAME
+
+    def plan(self, situation: Situation) -> Proposal:
+        """The stages of the search."""
+        kept = stages.first()
+        text = f"{len(_failing(situation))} failing tests; searching for a patch without a model."
+        return Proposal(mind={"plan": kept}, plan=stages.plan_of(kept), text=text)
+
+    def propose(self, situation: Situation) -> Proposal:
+        """The next step of the search."""
+        if refusal := _refusal(situation):
+            return Proposal(mind=situation.mind, gives_up=refusal)
+        mind = {"plan": stages.first(), "stage": "start", **situation.mind}
+        steps = {
+            "start": _localise,
+            "localising": _localised,
+            "trying": _tried,
+            "pairing": _paired,
+            "comparing": _compared,
+            "applying": _applied,
+            "claimed": _contradicted,
+            "undone": _exhausted,
+        }
+        return steps[mind["stage"]](situation, mind)
+
+
+def _failing(situation: Situation) -> list[str]:
+    baseline = situation.environment.get("baseline", {})
+    return [str(test["id"]) for test in baseline.get("failing", ())]
+
+
+def _refusal(situation: Situation) -> str:
+    """Why the search cannot work here; empty where it can."""
+    if situation.environment.get("runner") != "pytest":
+        return (
+            "the search without a model mends Python code with a failing pytest test, and this "
+            "project's tests do not run under pytest: choose a model with --model"
+        )
+    if not _failing(situation):
+        return (
+            "the search without a model needs a failing test and none is there: write one that "
+            "shows what is wanted, or choose a model with --model"
+        )
+    return ""
+
+
+def _call(situation: Situation, mind: Mind, **arguments: Any) -> ToolCall:
+    command = situation.environment.get("test_command", "")
+    fixed = {"tests": mind.get("red") or _failing(situation), "command": command}
+    return ToolCall("try_candidates", {**fixed, **arguments})
+
+
+def _cpu(situation: Situation, wanted: float) -> float:
+    return budget.cpu_seconds(wanted, float(situation.remaining.get("seconds", wanted * 4)))
+
+
+def _show(mind: Mind, **changes: tuple[str, str]) -> Mind:
+    return {**mind, "plan": stages.moved(mind["plan"], **changes)}
+
+
+def _said(mind: Mind, text: str, **more: Any) -> Proposal:
+    return Proposal(mind=mind, plan=stages.plan_of(mind["plan"]), text=text, **more)
+
+
+def _answer(situation: Situation) -> tuple[Done | None, dict[str, Any]]:
+    """The last search call and its answer; an empty answer where it was not done."""
+    for done in situation.last:
+        if done.call.name == "try_candidates":
+            good = done.observation.status == "done" and done.observation.exit_code == 0
+            return done, dict(done.observation.data) if good else {}
+    return None, {}
+
+
+def _lost(situation: Situation, mind: Mind, done: Done | None) -> Proposal:
+    """The sandbox could not answer: number the candidates once more, or say why not."""
+    failures = mind.get("failures", 0) + 1
+    why = done.text if done else "nothing came back"
+    if failures > 2 or (done is not None and done.observation.status == "denied"):
+        return _give_up(mind, f"the search could not go on: {why.splitlines()[0]}")
+    kept = stages.revised(mind["plan"], "the search had to be started anew")
+    return _localise(situation, {**mind, "plan": kept, "failures": failures})
+
+
+def _give_up(mind: Mind, reason: str, candidates: int = 0) -> Proposal:
+    left = mind.get("clusters", [])[1:] if mind.get("clusters") else []
+    return Proposal(
+        mind=mind,
+        plan=stages.plan_of(mind["plan"]),
+        gives_up=reason,
+        alternatives=tuple(cluster["diff"] for cluster in left),
+        candidates=candidates,
+    )
+
+
+def _localise(situation: Situation, mind: Mind) -> Proposal:
+    options = {"costs": order.COSTS, "limit": budget.SINGLES}
+    call = _call(
+        situation,
+        mind,
+        operation="localise",
+        cpu_s=_cpu(situation, budget.LOCALISE_S),
+        options=options,
+    )
+    text = "Running the tests with coverage to see which lines the failing ones run."
+    return _said({**mind, "stage": "localising"}, text, calls=(call,))
+
+
+def _localised(situation: Situation, mind: Mind) -> Proposal:
+    done, data = _answer(situation)
+    if "columns" not in data:
+        return _lost(situation, mind, done)
+    red = [str(test) for test in data["red"]]
+    if not red:
+        return _give_up(
+            _show(mind, reproduce=("failed", "they do not fail when run one by one")),
+            "the named tests do not fail when they are run one by one, so that there is nothing "
+            "to search against",
+        )
+    rows = order.rows_of(data)
+    top = data["lines"][0] if data["lines"] else None
+    place = f"{top['path']}:{top['line']} first" if top else "no line of the project"
+    mind = _show(
+        mind,
+        reproduce=("done", f"{len(red)} of {len(_failing(situation))} fail here too"),
+        localise=("done", f"{place}; {len(rows)} single edits"),
+    )
+    mind |= {
+        "red": red,
+        "queue": order.ordered(rows, situation.recalled),
+        "paired": _paired_ids(rows, situation),
+        "lines": len({(row.path, row.line) for row in rows}),
+        "plausible": [],
+        "tried": 0,
+        "part": "likely",
+        "stage": "trying",
+    }
+    if not rows:
+        return _give_up(mind, "no failing test runs a line of the project's own code")
+    text = f"{len(rows)} single edits on {mind['lines']} lines; most suspicious: {place}."
+    return _try(situation, mind, budget.LIKELY, text)
+
+
+def _paired_ids(rows: list[order.Row], situation: Situation) -> list[int]:
+    cheap = {row.id for row in rows if row.operator in order.PAIRED and not row.slow}
+    ranked = [number for number in order.ordered(rows, situation.recalled) if number in cheap]
+    return ranked[: budget.PAIRED_SINGLES]
+
+
+def _try(situation: Situation, mind: Mind, share: budget.Share, text: str) -> Proposal:
+    batch = mind["queue"][: share.candidates]
+    mind = _show(mind, **{mind["part"]: ("active", "")})
+    mind |= {"queue": mind["queue"][share.candidates :], "stage": "trying"}
+    call = _call(
+        situation, mind, ids=[[number] for number in batch], cpu_s=_cpu(situation, share.cpu_s)
+    )
+    return _said(mind, text, calls=(call,))
+
+
+def _tried(situation: Situation, mind: Mind) -> Proposal:
+    done, data = _answer(situation)
+    if "plausible" not in data:
+        return _lost(situation, mind, done)
+    mind = _gathered(mind, data)
+    tried, found = int(data["tried"]), len(mind["plausible"])
+    part, more = mind["part"], bool(mind["queue"]) and not data.get("left")
+    note = f"{mind['tried']} tried, {found} pass"
+    mind = _show(mind, **{part: ("done" if found else "failed", note)})
+    if more and not (found and part == "wider"):
+        share = budget.RIVALS if found else budget.WIDER
+        text = f"{found} patches pass; looking for rivals." if found else f"Nothing among {tried}."
+        if part == "likely" and not found:
+            mind["plan"] = stages.revised(mind["plan"], "no likely edit passes")
+        proposal = _try(situation, {**mind, "part": "wider"}, share, text)
+    elif found:
+        proposal = _compare(situation, mind)
+    else:
+        proposal = _pairs(situation, mind, f"no single edit passes ({mind['tried']} tried)")
+    return _counted(proposal, tried)
+
+
+def _counted(proposal: Proposal, candidates: int) -> Proposal:
+    return Proposal(
+        mind=proposal.mind,
+        calls=proposal.calls,
+        text=proposal.text,
+        plan=proposal.plan,
+        claims_done=proposal.claims_done,
+        gives_up=proposal.gives_up,
+        confidence=proposal.confidence,
+        alternatives=proposal.alternatives,
+        candidates=candidates,
+        notes=proposal.notes,
+    )
+
+
+def _gathered(mind: Mind, data: dict[str, Any]) -> Mind:
+    kept = [
+        {key: row[key] for key in ("ids", "operator", "changes", "diff")}
+        for row in data["plausible"]
+    ]
+    plausible = [*mind["plausible"], *kept][: budget.COMPARED]
+    return {**mind, "plausible": plausible, "tried": mind["tried"] + int(data["tried"])}
+
+
+def _pairs(situation: Situation, mind: Mind, reason: str) -> Proposal:
+    ids = mind["paired"]
+    if len(ids) < 2:
+        return _nothing(mind)
+    mind = _show(mind, pairs=("active", ""))
+    mind = {**mind, "plan": stages.revised(mind["plan"], reason), "stage": "pairing"}
+    share = budget.PAIRS
+    options = {"pairs": True, "within": budget.PAIRS_WITHIN, "most": share.candidates}
+    call = _call(
+        situation,
+        mind,
+        ids=[[number] for number in ids],
+        cpu_s=_cpu(situation, share.cpu_s),
+        options=options,
+    )
+    return _said(mind, "Trying two edits at a time.", calls=(call,))
+
+
+def _paired(situation: Situation, mind: Mind) -> Proposal:
+    done, data = _answer(situation)
+    if "plausible" not in data:
+        return _lost(situation, mind, done)
+    tried = int(data["tried"])
+    mind = _gathered(mind, data)
+    found = len(data["plausible"])
+    note = f"{tried} pairs tried, {found} pass"
+    mind = {**_show(mind, pairs=("done" if found else "failed", note)), "paired": []}
+    if mind["plausible"]:
+        return _counted(_compare(situation, mind), tried)
+    return _counted(_nothing(mind), tried)
+
+
+def _nothing(mind: Mind) -> Proposal:
+    reason = (
+        f"none of {mind['tried']} edits, single and in pairs, on {mind['lines']} lines that the "
+        "failing tests run turns them green and keeps the others so"
+    )
+    return _give_up(_show(mind, choose=("dropped", "nothing passes")), reason)
+
+
+def _compare(situation: Situation, mind: Mind) -> Proposal:
+    mind = _show(mind, choose=("active", ""))
+    ids = [row["ids"] for row in mind["plausible"]]
+    call = _call(
+        situation,
+        mind,
+        operation="behaviours",
+        ids=ids,
+        cpu_s=_cpu(situation, budget.BEHAVIOURS_S),
+    )
+    text = f"{len(ids)} patches pass; comparing what they do."
+    return _said({**mind, "stage": "comparing"}, text, calls=(call,))
+
+
+def _compared(situation: Situation, mind: Mind) -> Proposal:
+    done, data = _answer(situation)
+    if "candidates" not in data:
+        return _lost(situation, mind, done)
+    plausible = mind["plausible"]
+    patches = [(row["operator"], _size(row)) for row in plausible]
+    found = choice.clusters(patches, data["candidates"])
+    if found[0].held < int(data["examples"]) and mind["paired"]:
+        reason = "no patch that passes holds all examples in the docstrings"
+        return _pairs(situation, mind, reason)
+    facts = {
+        "red": len(mind["red"]),
+        "seeds": int(data["seeds"]),
+        "inputs": int(data["inputs"]),
+    }
+    clusters = [
+        {
+            **{key: plausible[c.members[0]][key] for key in ("operator", "changes", "diff")},
+            "confidence": round(choice.confidence(c, patches, **facts), 3),
+            "members": len(c.members),
+        }
+        for c in found
+    ]
+    note = f"{len(plausible)} patches, {len(clusters)} behaviours on {data['inputs']} inputs"
+    mind = _show(
+        mind, choose=("done", note), wider=_open(mind, "wider"), pairs=_open(mind, "pairs")
+    )
+    return _apply({**mind, "clusters": clusters}, "")
+
+
+def _size(row: Mind) -> int:
+    return sum(len(change["new"]) for change in row["changes"])
+
+
+def _open(mind: Mind, name: str) -> tuple[str, str]:
+    """A stage that was not needed is dropped; any other stays as it is."""
+    state, note = mind["plan"]["states"][name]
+    return ("dropped", "not needed") if state == "pending" else (state, note)
+
+
+def _apply(mind: Mind, text: str) -> Proposal:
+    chosen = mind["clusters"][0]
+    key = stages.current(mind["plan"], "apply")
+    mind = _show(mind, **{key: ("active", chosen["operator"])})
+    calls = [
+        ToolCall(
+            "edit",
+            {"operation": "replace", "path": c["path"], "old": c["old"], "new": c["new"]},
+        )
+        for c in chosen["changes"]
+    ]
+    calls.append(ToolCall("run_tests", {"tests": mind["red"]}))
+    said = text or f"Chosen ({chosen['confidence']:.0%} sure): {chosen['operator']}."
+    return _said({**mind, "stage": "applying"}, f"{said}\n{chosen['diff']}", calls=tuple(calls))
+
+
+def _applied(situation: Situation, mind: Mind) -> Proposal:
+    edits = [done for done in situation.last if done.call.name == "edit"]
+    put_in = [done for done in edits if done.observation.exit_code == 0]
+    if len(put_in) < len(edits) or any(d.observation.status != "done" for d in situation.last):
+        return _next(mind, "the patch could not be put in", edits=put_in)
+    tests = situation.last[-1].observation.data.get("tests")
+    red = set(mind["red"])
+    passed = {
+        t["id"]
+        for t in (tests if isinstance(tests, list) else [])
+        if isinstance(t, dict) and t.get("outcome") == "passed"
+    }
+    if not red <= passed:
+        return _next(mind, "in a new process the tests do not pass with it", edits=put_in)
+    chosen = mind["clusters"][0]
+    change = chosen["changes"][0]
+    edit = {"operator": chosen["operator"], "old": change["old"], "new": change["new"]}
+    sure = chosen["confidence"]
+    notes = [f"{mind['tried']} candidates tried; {chosen['members']} do the same as this one."]
+    if sure < choice.CONFIDENT:
+        notes.append(f"A proposal: the confidence is {sure:.0%}, below {choice.CONFIDENT:.0%}.")
+    return _said(
+        {**mind, "stage": "claimed", "edit": edit},
+        "The failing tests pass in a new process.",
+        claims_done=True,
+        confidence=sure,
+        alternatives=tuple(cluster["diff"] for cluster in mind["clusters"][1:6]),
+        notes=tuple(notes),
+    )
+
+
+def _contradicted(situation: Situation, mind: Mind) -> Proposal:
+    """Verification did not agree: take the patch out and go on with the next kind of patch."""
+    return _next(mind, situation.replan or "verification did not agree", edits=None)
+
+
+def _next(mind: Mind, reason: str, *, edits: list[Done] | None) -> Proposal:
+    """Undo the edits (None: those of the chosen patch), and put in the next cluster's patch."""
+    chosen, *rest = mind["clusters"]
+    undo = chosen["changes"] if edits is None else [done.call.arguments for done in edits]
+    back = tuple(
+        ToolCall(
+            "edit",
+            {"operation": "replace", "path": c["path"], "old": c["new"], "new": c["old"]},
+        )
+        for c in undo
+    )
+    key = stages.current(mind["plan"], "apply")
+    kept = stages.revised(stages.moved(mind["plan"], **{key: ("failed", reason)}), reason)
+    if not rest:
+        mind = {**mind, "plan": kept, "clusters": [], "stage": "undone", "last": reason}
+        return _said(mind, f"Not that one ({reason.rstrip('.')}).", calls=back)
+    mind = {**mind, "plan": stages.again(kept, "apply"), "clusters": rest}
+    proposal = _apply(mind, f"Not that one ({reason.rstrip('.')}); the next:")
+    return Proposal(
+        mind=proposal.mind,
+        plan=proposal.plan,
+        text=proposal.text,
+        calls=(*back, *proposal.calls),
+    )
+
+
+def _exhausted(_situation: Situation, mind: Mind) -> Proposal:
+    reason = str(mind["last"]).rstrip(".")
+    return _give_up(mind, f"every patch that passed in the search was contradicted: {reason}")

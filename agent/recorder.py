@@ -1,0 +1,50 @@
+"""One session's records on their way: masked, logged for good, then shown and fanned out.
+
+Nothing is shown that is not in the log, and nothing reaches either unmasked.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from policies.log import SessionLog
+from policies.masks import ALL_KINDS, Masks
+from policies.record import RECORD, Record
+
+Observe = Callable[[Record], None]
+
+
+class Recorder:
+    """Appends records to a session's log and tells whoever watches.
+
+    Args:
+        log: The chained log.
+        masks: What leaves is masked by them.
+        observe: A door's renderer.
+        publish: Fans a record's JSON out to live followers; never stops a run.
+    """
+
+    def __init__(
+        self, log: SessionLog, masks: Masks, observe: Observe, publish: Callable[[str], None]
+    ) -> None:
+        self._log = log
+        self._masks = masks
+        self._observe = observe
+        self._publish = publish
+
+    def append(self, record: Record, *, key: str = "") -> object:
+        """Log a record, then show it.
+
+        Raises:
+            LogError: It could not be written for good.
+        """
+        data = self._masks.mask_json(RECORD.dump_python(record, mode="json"), ALL_KINDS)
+        masked = RECORD.validate_python(data)
+        envelope = self._log.append(masked, key=key)
+        self._observe(masked)
+        self._publish(RECORD.dump_json(masked).decode())
+        return envelope
+
+    def blob(self, data: bytes) -> str:
+        """Keep bytes beside the log; returns their digest."""
+        return self._log.blob(data)

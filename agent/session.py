@@ -1,0 +1,400 @@
+"""One session: a task goes in, a result comes out. The public API that every door uses.
+
+    session = Session.start(task, settings, approve=..., observe=...)
+    result = session.run()
+    session.apply()
+
+It joins what the rooms offer: the site (base, environment, sandbox), the gate and the log behind
+the workbench, the stores, the proposer, and runs the loop over them.
+"""
+
+from __future__ import annotations
+
+import contextlib
+from typing import Any, Self, cast
+
+from langchain_core.runnables import RunnableConfig
+
+from agent import baseline, ending, minds, session_store
+from agent.baseline import NothingFails
+from agent.ending import Refused
+from agent.loop.budget import Budget
+from agent.loop.graph import Loop, build
+from agent.loop.nodes import Nodes, Stopped
+from agent.loop.state import LoopState
+from agent.loop.verify import needed
+from agent.minds import Mind
+from agent.outcome import Outcome
+from agent.recorder import Observe, Recorder
+from agent.result import Result
+from agent.session_store import Past, Summary, UnknownSession, list_sessions
+from agent.settings import Settings
+from agent.task import Task
+from memory import live, redis_server
+from memory.checkpoints import RedisSaver
+from memory.errors import MemoryUnavailable
+from memory.signature import failure_text
+from policies.action import (
+    Action,
+    ApplyRequest,
+    Decision,
+    Effect,
+    Observation,
+    ShellRequest,
+    Verdict,
+)
+from policies.gate import Circumstances, Gate
+from policies.log import SessionLog
+from policies.masks import ALL_KINDS, Masks
+from policies.packs import builtin
+from policies.record import (
+    ActionJudged,
+    EnvironmentReady,
+    Evidence,
+    Noticed,
+    SessionEnded,
+    SessionResumed,
+    SessionStarted,
+)
+from sandbox.errors import SandboxError
+from tools import knowledge
+from tools.site import Place, Site
+from tools.toolbox import BY_NAME
+from tools.workbench import Approve, Workbench
+
+__all__ = ["Observe", "Refused", "Session", "Summary", "UnknownSession", "list_sessions"]
+
+RESUMABLE = ("interrupted", "terminated", "budget", "model_error", "environment", "internal_error")
+
+
+class Session:
+    """One task's run. Made by `start` or `resume`; `run` does the work.
+
+    Attributes:
+        id: The session's name.
+        task: What is asked.
+    """
+
+    def __init__(
+        self,
+        task: Task,
+        settings: Settings,
+        session_id: str,
+        *,
+        approve: Approve,
+        observe: Observe,
+        past: Past | None,
+    ) -> None:
+        self.id = session_id
+        self.task = task
+        self._settings = settings
+        self._past = past
+        self._model = task.model or settings.model or minds.BUILTIN
+        self._base_url = task.base_url or settings.base_url
+        self._folder = session_store.session_folder(settings.home, session_id)
+        self._stop: Outcome | None = None
+        self._graph: Loop | None = None
+        self._config: RunnableConfig = {
+            "configurable": {"thread_id": session_id},
+            "recursion_limit": 4 * task.limits.steps + 50,
+        }
+        self._budget = Budget(task.limits)
+        key = session_store.seal_key(settings.home)
+        self._masks = Masks(session_store.mask_key(key, session_id))
+        mask = self._masked
+        self._log = (
+            SessionLog.open(self._folder, key=key, mask=mask)
+            if past
+            else SessionLog.create(self._folder, session_id=session_id, key=key, mask=mask)
+        )
+        self._redis = redis_server.connect(settings.home)
+        self._recorder = Recorder(self._log, self._masks, observe, self._publish)
+        self._site = Site(
+            Place(
+                session_id=session_id,
+                repo=task.repo,
+                folder=self._folder,
+                kind=task.sandbox,
+                settings=settings.environment,
+                test_command=task.test_command,
+                setup=task.setup,
+            )
+        )
+        self._pack = builtin("baseline")
+        commands = frozenset(filter(None, (task.test_command, task.setup or "")))
+        circumstances = Circumstances(
+            contained=task.sandbox == "docker",
+            mode=settings.mode,
+            model=self._model,
+            user_commands=commands,
+        )
+        self._gate = Gate([self._pack], circumstances, self._masks)
+        self._performers = {
+            **self._site.performers(self._answer),
+            **knowledge.performers(settings.home),
+        }
+        self._workbench = Workbench(
+            session_id=session_id,
+            gate=self._gate,
+            log=self._recorder,
+            masks=self._masks,
+            performers=self._performers,
+            approve=approve,
+        )
+
+    @classmethod
+    def start(
+        cls, task: Task, settings: Settings, *, approve: Approve, observe: Observe
+    ) -> Session:
+        """A new session for a task; nothing happens before `run`.
+
+        Raises:
+            LogError, PackError, MemoryUnavailable: What every session needs cannot be had.
+        """
+        session_id = session_store.new_id()
+        return cls(task, settings, session_id, approve=approve, observe=observe, past=None)
+
+    @classmethod
+    def resume(
+        cls, session_id: str, settings: Settings, *, approve: Approve, observe: Observe
+    ) -> Session:
+        """A session that stopped; `run` goes on from its last step.
+
+        Raises:
+            UnknownSession: There is no such session.
+            LogError, PackError, MemoryUnavailable: As in `start`.
+        """
+        past = session_store.read_past(session_store.session_folder(settings.home, session_id))
+        return cls(past.task, settings, session_id, approve=approve, observe=observe, past=past)
+
+    def run(self) -> Result:
+        """Do the work; every way it can end is a result."""
+        if self._past and self._past.ended and self._past.ended not in RESUMABLE:
+            kept = session_store.load_result(self._folder)
+            if kept is not None:
+                return kept
+        try:
+            self._work()
+            end = self._reached()["end"]
+            outcome, reason = Outcome[end["outcome"].upper()], end["reason"]
+        except Exception as error:  # noqa: BLE001  every kind has its outcome, in one place
+            outcome, reason = ending.of(error, session_id=self.id, folder=self._folder)
+        return self._finish(outcome, reason)
+
+    def stop(self, outcome: Outcome) -> None:
+        """End the run before its next action; for a signal handler or another thread."""
+        self._stop = outcome
+        self._site.interrupt()
+
+    def apply(self) -> None:
+        """Put the patch of the result into the user's tree, through the workbench.
+
+        Raises:
+            Refused: The gate or the person asked says no.
+            SandboxError: The tree has changed meanwhile, or the patch does not go in.
+        """
+        result = session_store.load_result(self._folder)
+        patch = result.patch if result else ""
+        self._workbench.begin_step(1_000_000)
+        observation = self._workbench.perform(
+            "apply",
+            ApplyRequest(patch=patch, target=str(self.task.repo)),
+            effect=Effect.FIND_OR_CREATE,
+            origin="user",
+            timeout_s=60.0,
+        )
+        self._refuse(observation.verdict)
+        if observation.status == "failed":
+            raise SandboxError(observation.notes[0].rstrip("."), remedy=observation.notes[-1])
+
+    def close(self) -> None:
+        """Release the log; the session can still be resumed by its id."""
+        self._site.close()
+        self._log.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_exc: object) -> None:
+        self.close()
+
+    def _work(self) -> None:
+        """All of it: what can be refused without effort first."""
+        self._begin()
+        minds.check(self._model, base_url=self._base_url)
+        self._allow_setup()
+        environment = self._site.prepare(self._say)
+        self._site.open()
+        description = self._site.sandbox.description
+        self._recorder.append(
+            EnvironmentReady(
+                sandbox=description.kind,
+                image=description.image,
+                test_command=self._site.test_command,
+                notes=(*environment.notes, *description.weaknesses),
+            )
+        )
+        found = self._baseline()
+        failing = baseline.to_make_green(self.task, found)
+        mind = self._choose(found, failing)
+        self._performers["model"] = mind.perform
+        self._graph = build(self._nodes(mind, found, failing), RedisSaver(self._redis))
+        known = self._graph.get_state(self._config).values
+        if known:
+            self._budget.restore(known["budget"])
+            if known.get("end"):
+                change: LoopState = {"end": {}, "calls": []}
+                self._graph.update_state(self._config, change, as_node="observe")
+        start: LoopState | None = None if known else {"step": 0, "budget": self._budget.spent()}
+        self._graph.invoke(start, self._config, durability="sync")
+
+    def _reached(self) -> LoopState:
+        """Where the loop is, as the last checkpoint has it; empty before it began."""
+        if self._graph is None:
+            return {}
+        return cast("LoopState", self._graph.get_state(self._config).values)
+
+    def _begin(self) -> None:
+        if self._past is None:
+            base = self._site.capture()
+            self._recorder.append(
+                SessionStarted(
+                    session_id=self.id,
+                    task=self.task.model_dump(mode="json"),
+                    settings={"mode": self._settings.mode, "sandbox": self.task.sandbox},
+                    base=base.digest,
+                    packs={f"{self._pack.name} {self._pack.version}": self._pack.sha256},
+                )
+            )
+            for left in base.left_out:
+                self._say(f"Not taken along: {left}")
+            return
+        self._workbench.restore(self._past.begun, self._past.done)
+        notes = ("Variables of the interpreter did not outlive the stop.",)
+        step = max((int(key.split("/")[1]) for key in self._past.begun), default=0)
+        self._recorder.append(SessionResumed(session_id=self.id, step=step, notes=notes))
+
+    def _allow_setup(self) -> None:
+        """The user's setup command is judged like any act before its container is built."""
+        if not self.task.setup:
+            return
+        action = Action(
+            session_id=self.id,
+            step=0,
+            index=999,
+            tool="setup",
+            request=ShellRequest(command=self.task.setup),
+            origin="user",
+        )
+        verdict = self._gate.judge(action)
+        self._recorder.append(ActionJudged(action=action, verdict=verdict), key=action.key)
+        self._refuse(verdict)
+
+    def _baseline(self) -> Observation:
+        """The tests as they are on what was found; from the log where it is known already."""
+        key = f"{self.id}/0/0"
+        if self._past and key in self._past.done:
+            return self._past.done[key]
+        observation = baseline.take(self._workbench, self._site, limit_s=self.task.limits.seconds)
+        self._refuse(observation.verdict)
+        return observation
+
+    def _choose(self, found: Observation, failing: tuple[str, ...]) -> Mind:
+        if self._model == minds.BUILTIN and not failing and baseline.tests_of(found):
+            raise NothingFails("all tests pass on the code as it was found")
+        mind = minds.choose(
+            self._model, base_url=self._base_url, workbench=self._workbench, budget=self._budget
+        )
+        if self._past:
+            mind.restore(self._past.turns)
+        return mind
+
+    def _nodes(self, mind: Mind, found: Observation, failing: tuple[str, ...]) -> Nodes:
+        facts = baseline.facts(self._workbench, self._site, found, failing)
+        checks = tuple(self._settings.environment.get("checks", ()))
+        return Nodes(
+            task=self.task,
+            proposer=mind.proposer,
+            workbench=self._workbench,
+            tools=BY_NAME,
+            budget=self._budget,
+            workspace=self._site,
+            record=self._recorder.append,
+            facts=facts,
+            failing=failing,
+            requirement=needed(self.task, failing, checks),
+            remember_as={
+                "repo": self.task.repo.name,
+                "language": next(iter(facts["languages"]), ""),
+                "failure": failure_text(facts["baseline"]["failing"]),
+                "session_id": self.id,
+            },
+            stopped=lambda: self._stop,
+        )
+
+    def _answer(self, name: str, arguments: Any) -> Any:
+        """A tool call from Python code inside the sandbox: through the same door as any other."""
+        tool = BY_NAME[name]
+        return tool.to_text(tool.call(self._workbench, dict(arguments), origin="interpreter"))
+
+    def _refuse(self, verdict: Verdict) -> None:
+        if verdict.decision is Decision.ALLOW:
+            return
+        asked = verdict.decision is Decision.ASK
+        raise Refused(
+            f"{verdict.rule}: {verdict.reason}".rstrip("."),
+            remedy=verdict.remedy,
+            outcome=Outcome.NEEDS_PERSON if asked else Outcome.REFUSED,
+        )
+
+    def _finish(self, outcome: Outcome, reason: str) -> Result:
+        state, patch = self._reached(), self._last_patch()
+        self._site.close()
+        spent = self._budget.spent()
+        claim, end = state.get("claim") or {}, state.get("end") or {}
+        verification = state.get("verification") if patch else None
+        result = Result(
+            session_id=self.id,
+            outcome=outcome.label,
+            exit_code=outcome.exit_code,
+            reason=reason,
+            evidence=Evidence.model_validate(verification or {"level": "none"}),
+            patch=patch,
+            alternatives=tuple(claim.get("alternatives") or end.get("alternatives") or ()),
+            confidence=claim.get("confidence"),
+            steps=int(spent["steps"]),
+            seconds=round(float(spent["seconds"]), 3),
+            input_tokens=self._workbench.total("input_tokens"),
+            output_tokens=self._workbench.total("output_tokens"),
+            cost_usd=spent["cost_usd"],
+            candidates=state.get("candidates", 0),
+            log=str(self._folder),
+            notes=tuple(claim.get("notes", ())),
+        )
+        session_store.save_result(self._folder, result)
+        self._recorder.append(SessionEnded(result=result.model_dump(mode="json")))
+        return result
+
+    def _last_patch(self) -> str:
+        try:
+            patch = self._site.diff()
+        except SandboxError:
+            return ""
+        if patch:
+            path = self._folder / "patch.diff"
+            path.touch(mode=0o600)
+            path.write_text(patch, "utf-8", "surrogateescape")
+        return patch
+
+    def _say(self, text: str) -> None:
+        if self._stop is not None:
+            raise Stopped(self._stop)
+        self._recorder.append(Noticed(text=text))
+
+    def _masked(self, text: str) -> str:
+        return self._masks.mask(text, ALL_KINDS)
+
+    def _publish(self, text: str) -> None:
+        # Who follows live misses a record; the log has it, and the next checkpoint says the rest.
+        with contextlib.suppress(MemoryUnavailable):
+            live.publish(self._redis, self.id, text)

@@ -1,0 +1,175 @@
+"""Sessions at rest: their folders, the key that seals their logs, and what a past one left."""
+
+from __future__ import annotations
+
+import hmac
+import json
+import os
+import secrets
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from agent.result import Result
+from agent.settings import Settings
+from agent.task import Task
+from policies.action import ModelRequest, Observation
+from policies.log import LogUnreadable, read
+from policies.record import ActionDone, ActionJudged, Record, SessionEnded, SessionStarted
+
+RESULT_FILE = "result.json"
+
+
+class UnknownSession(Exception):
+    """There is no such session, or it left nothing to go on from.
+
+    Args:
+        happened: Which session, as one sentence without a full stop.
+        remedy: What to do next.
+    """
+
+    def __init__(self, happened: str, *, remedy: str) -> None:
+        super().__init__(happened)
+        self.remedy = remedy
+
+
+@dataclass(frozen=True, slots=True)
+class Summary:
+    """One line of `journeyman sessions`."""
+
+    id: str
+    repo: str
+    text: str
+    outcome: str
+    at: str
+
+
+@dataclass(slots=True)
+class Past:
+    """What the log of an earlier process says.
+
+    Attributes:
+        task: What was asked.
+        begun: Keys of actions that were judged.
+        done: Key to what came back.
+        turns: For each answered model call, in order: the new messages and the reply (None: the
+            call brought none).
+        ended: Outcome label of the last end; empty where the process was killed.
+    """
+
+    task: Task
+    begun: set[str] = field(default_factory=set)
+    done: dict[str, Observation] = field(default_factory=dict)
+    turns: list[tuple[list[dict[str, Any]], dict[str, Any] | None]] = field(default_factory=list)
+    ended: str = ""
+    _asked: dict[str, ModelRequest] = field(default_factory=dict)
+
+    def take(self, record: Record) -> None:
+        """Learn from the next record of the log."""
+        match record:
+            case ActionJudged(action=action):
+                self.begun.add(action.key)
+                if isinstance(action.request, ModelRequest):
+                    self._asked[action.key] = action.request
+            case ActionDone(key=key, observation=observation):
+                self.done[key] = observation
+                if (request := self._asked.pop(key, None)) is not None:
+                    reply = observation.data.get("message")
+                    messages = list(request.messages)
+                    self.turns.append((messages, reply if isinstance(reply, dict) else None))
+            case SessionEnded(result=result):
+                self.ended = str(result.get("outcome", ""))
+            case _:
+                pass
+
+
+def new_id() -> str:
+    """A session's name: sorts by time, unique by chance of 1 in 16 million within a second."""
+    return f"{datetime.now(UTC):%Y%m%d-%H%M%S}-{secrets.token_hex(3)}"
+
+
+def session_folder(home: Path, session_id: str) -> Path:
+    """Where a session lies."""
+    return home / "sessions" / session_id
+
+
+def seal_key(home: Path) -> bytes:
+    """The key that seals log heads (32 bytes, mode 0600), made at the first use."""
+    path = home / "keys" / "log.key"
+    path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    try:
+        descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+    except FileExistsError:
+        return path.read_bytes()
+    with os.fdopen(descriptor, "wb") as file:
+        file.write(secrets.token_bytes(32))
+        file.flush()
+        os.fsync(file.fileno())
+    return path.read_bytes()
+
+
+def mask_key(key: bytes, session_id: str) -> bytes:
+    """The key of a session's mask tokens: the same after a resume, another for each session."""
+    return hmac.digest(key, f"masks {session_id}".encode(), "sha256")
+
+
+def read_past(folder: Path) -> Past:
+    """What an earlier process of a session left in its log.
+
+    Raises:
+        UnknownSession: There is no log that begins properly.
+    """
+    past: Past | None = None
+    try:
+        for _, record in read(folder):
+            if isinstance(record, SessionStarted):
+                past = Past(task=Task.model_validate(record.task))
+            elif past is not None:
+                past.take(record)
+    except LogUnreadable as error:
+        raise UnknownSession(str(error), remedy="See `journeyman sessions`.") from error
+    if past is None:
+        raise UnknownSession(
+            f"the log in {folder} does not begin with a session",
+            remedy="See `journeyman sessions`.",
+        )
+    return past
+
+
+def save_result(folder: Path, result: Result) -> None:
+    """Keep the result as doors report it, mode 0600."""
+    part = folder / f"{RESULT_FILE}.part"
+    descriptor = os.open(part, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+    with os.fdopen(descriptor, "w", encoding="utf-8") as file:
+        file.write(result.model_dump_json(indent=1))
+    part.replace(folder / RESULT_FILE)
+
+
+def load_result(folder: Path) -> Result | None:
+    """The kept result of a session that ended."""
+    try:
+        return Result.model_validate_json((folder / RESULT_FILE).read_text("utf-8"))
+    except (FileNotFoundError, ValueError):
+        return None
+
+
+def list_sessions(settings: Settings) -> tuple[Summary, ...]:
+    """All sessions, newest first; one whose log cannot be read says so as its outcome."""
+    root = settings.home / "sessions"
+    folders = sorted((f for f in root.glob("*") if f.is_dir()), reverse=True)
+    return tuple(_summary(folder) for folder in folders)
+
+
+def _summary(folder: Path) -> Summary:
+    at = folder.name[:15]
+    try:
+        envelope, first = next(iter(read(folder)))
+    except (LogUnreadable, StopIteration):
+        return Summary(folder.name, "", "", "unreadable", at)
+    if not isinstance(first, SessionStarted):
+        return Summary(folder.name, "", "", "unreadable", at)
+    result = load_result(folder)
+    outcome = result.outcome if result else "open"
+    task = json.loads(json.dumps(first.task))
+    return Summary(folder.name, str(task["repo"]), str(task["text"]), outcome, envelope.at)

@@ -1,0 +1,1 @@
+"""Tests of the chat models, over real sockets to a scripted server."""

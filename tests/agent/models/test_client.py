@@ -1,0 +1,343 @@
+from __future__ import annotations
+
+import itertools
+import time
+from decimal import Decimal
+from typing import Any
+
+import pytest
+from langchain_core.tracers.langchain import wait_for_all_tracers
+
+from agent.models import client as client_module
+from agent.models.client import ModelClient, ModelFailure, Reply, ToolSchema
+from agent.models.names import KeyMissing
+from tests.agent.models.conftest import KEY
+from tests.model_server import Call, ModelServer, Turn, texts
+
+CHAT, RESPONSES, ANTHROPIC = "openai/gpt-5.5", "openai/gpt-6.1-sol", "anthropic/claude-opus-5-5"
+COMPATIBLE = "openai-compatible/local"
+EVERY = [CHAT, RESPONSES, ANTHROPIC, COMPATIBLE]
+READ = ToolSchema(
+    "read", "Read a file.", {"type": "object", "properties": {"path": {"type": "string"}}}
+)
+HELLO = [{"role": "system", "content": "Be brief."}, {"role": "user", "content": "Look at a.py."}]
+LOOK = Turn("I look.", (Call("read", {"path": "a.py"}), Call("read", {"path": "b.py"})))
+
+
+def opened(server: ModelServer, name: str, timeout_s: float = 60) -> ModelClient:
+    return ModelClient(name, base_url=server.base_url, tools=[READ], timeout_s=timeout_s)
+
+
+def said(client: ModelClient, text: str = "Go on.", most: int = 500) -> Reply:
+    return client.call([{"role": "user", "content": text}], max_output_tokens=most)
+
+
+def results(reply: Reply, text: str) -> list[dict[str, Any]]:
+    return [
+        {"role": "tool", "content": f"{text} {call['arguments']}", "tool_call_id": call["id"]}
+        for call in reply.message["tool_calls"]
+    ]
+
+
+@pytest.fixture(autouse=True)
+def _short_waits(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(client_module, "FIRST_WAIT_S", 0.01)
+
+
+@pytest.mark.parametrize("name", EVERY)
+def test_tool_calls_their_results_and_an_answer_go_back_and_forth(name: str) -> None:
+    with ModelServer([LOOK, "Both are fine."]) as server:
+        client = opened(server, name)
+        first = client.call(HELLO, max_output_tokens=500)
+        last = client.call(results(first, "text of"), max_output_tokens=500)
+
+    assert [call["arguments"]["path"] for call in first.message["tool_calls"]] == ["a.py", "b.py"]
+    assert (first.message["content"], first.finish) == ("I look.", "tool_calls")
+    assert (last.message["content"], last.finish) == ("Both are fine.", "stop")
+    sent = "\n".join(texts(server.requests[1]))
+    assert "Be brief." in sent
+    assert sent.index("text of {'path': 'a.py'}") < sent.index("text of {'path': 'b.py'}")
+    roles = [message["role"] for message in client.history]
+    assert roles == ["system", "user", "assistant", "tool", "tool", "assistant"]
+
+
+@pytest.mark.parametrize("name", EVERY)
+def test_what_was_sent_once_is_sent_the_same_ever_after(name: str) -> None:
+    with ModelServer([LOOK, "One.", LOOK, "Two."]) as server:
+        client = opened(server, name)
+        reply = client.call(HELLO, max_output_tokens=500)
+        reply = client.call(results(reply, "is"), max_output_tokens=500)
+        reply = said(client)
+        said_last = client.call(results(reply, "was"), max_output_tokens=500)
+
+    field = "input" if name == RESPONSES else "messages"
+    bodies = [request[field] for request in server.requests]
+    for earlier, later in itertools.pairwise(bodies):
+        assert later[: len(earlier)] == earlier
+    assert said_last.message["content"] == "Two."
+
+
+@pytest.mark.parametrize("name", EVERY)
+def test_a_conversation_that_is_restored_sends_what_the_first_would_have_sent(name: str) -> None:
+    with ModelServer([LOOK, "One.", Turn(status=400), "Two.", "Two."]) as server:
+        client = opened(server, name)
+        first = client.call(HELLO, max_output_tokens=500)
+        second = client.call(results(first, "is"), max_output_tokens=500)
+        with pytest.raises(ModelFailure):
+            said(client)
+        other = opened(server, name)
+        failed = [{"role": "user", "content": "Go on."}]
+        turns = [(HELLO, first.message), (results(first, "is"), second.message), (failed, None)]
+        other.restore(turns)
+
+        assert (other.digest(), other.history) == (client.digest(), client.history)
+        assert other.length == client.length
+        said(client)
+        said(other)
+        assert server.requests[-1] == server.requests[-2]
+
+
+def test_the_digest_names_the_whole_of_what_a_call_sends() -> None:
+    with ModelServer(["One.", "Two."]) as server:
+        client = opened(server, CHAT)
+        before = client.digest(HELLO)
+        assert before != client.digest()
+        reply = client.call(HELLO, max_output_tokens=5)
+
+        assert client.digest() == ModelClient.digest(opened(server, CHAT), [*HELLO, reply.message])
+        assert client.digest() != before
+
+
+FAULTS = {
+    "a rate limit": Turn(status=429, retry_after=0.02),
+    "an overload": Turn(status=529),
+    "a server's error": Turn(status=500),
+    "a gateway's error": Turn(status=502),
+    "a dropped connection": Turn("cut " * 50, cut=True),
+    "half a tool call": Turn("", (Call("read", {"path": "a" * 40}),), half=True),
+    "half a text": Turn("This is not the whole of it.", half=True),
+    "no finish reason": Turn("Is it whole?", finish=None),
+}
+
+
+@pytest.mark.parametrize("name", EVERY)
+@pytest.mark.parametrize("fault", FAULTS.values(), ids=FAULTS)
+def test_a_fault_that_may_pass_is_tried_again_and_leaves_no_trace(fault: Turn, name: str) -> None:
+    with ModelServer([fault, "Whole."]) as server:
+        client = opened(server, name)
+        reply = said(client)
+
+    assert reply.message == {"role": "assistant", "content": "Whole."}
+    assert [message["role"] for message in client.history] == ["user", "assistant"]
+    assert len(server.requests) == 2
+    assert server.requests[0] == server.requests[1]
+    assert len(reply.notes) == 1
+
+
+HOPELESS = {
+    "a spent account": (Turn(status=429, code="insufficient_quota"), "Top up"),
+    "a wrong key": (Turn(status=401), "Check the key"),
+    "a key without the right": (Turn(status=403), "Check the key"),
+    "no such model": (Turn(status=404), "Check the model's name"),
+    "a bad request": (Turn(status=400, text="no such field"), "documentation"),
+    "a history too long": (Turn(status=400, code="context_length_exceeded"), "narrower task"),
+    "a body too large": (Turn(status=413), "narrower task"),
+}
+
+
+@pytest.mark.parametrize("name", EVERY)
+@pytest.mark.parametrize(("fault", "remedy"), HOPELESS.values(), ids=HOPELESS)
+def test_a_fault_that_stays_is_told_at_once_with_a_way_out(
+    fault: Turn, remedy: str, name: str
+) -> None:
+    with ModelServer([fault]) as server:
+        client = opened(server, name)
+        with pytest.raises(ModelFailure) as caught:
+            said(client)
+
+    assert remedy in caught.value.remedy
+    assert not caught.value.retryable
+    assert len(server.requests) == 1
+    assert client.history == []
+
+
+def test_what_anthropic_says_of_a_prompt_too_long_is_understood() -> None:
+    too_long = Turn(status=400, text="prompt is too long: 9 tokens > 8")
+    with ModelServer([too_long]) as server, pytest.raises(ModelFailure) as caught:
+        said(opened(server, ANTHROPIC))
+
+    assert "no longer fits" in str(caught.value)
+
+
+@pytest.mark.parametrize("name", EVERY)
+def test_there_are_at_most_six_attempts_of_which_none_is_the_librarys(name: str) -> None:
+    with ModelServer([Turn(status=500)] * 7) as server, pytest.raises(ModelFailure) as caught:
+        said(opened(server, name))
+
+    assert len(server.requests) == 6
+    assert caught.value.retryable
+
+
+@pytest.mark.parametrize("name", EVERY)
+def test_an_answer_that_is_not_whole_is_paid_for_twice_at_most(name: str) -> None:
+    answers = [Turn("a", finish=None)] * 3
+    with ModelServer(answers) as server, pytest.raises(ModelFailure, match="without saying why"):
+        said(opened(server, name))
+
+    assert len(server.requests) == 2
+
+
+def test_no_wait_is_longer_than_what_is_left_of_the_time_limit() -> None:
+    with ModelServer([Turn(status=429, retry_after=3600)]) as server:
+        began = time.monotonic()
+        with pytest.raises(ModelFailure):
+            said(opened(server, CHAT, timeout_s=30))
+
+    assert time.monotonic() - began < 20
+
+
+@pytest.mark.parametrize("name", EVERY)
+def test_a_server_that_is_silent_for_too_long_is_left(name: str) -> None:
+    with ModelServer([Turn("late", delay_s=60)] * 9) as server:
+        began = time.monotonic()
+        with pytest.raises(ModelFailure, match=r"in time|within"):
+            said(opened(server, name, timeout_s=0.5))
+
+    assert time.monotonic() - began < 30
+
+
+def test_a_server_that_is_not_there_is_named_with_what_to_check() -> None:
+    with ModelServer([]) as server:
+        gone = server.base_url
+    client = ModelClient(COMPATIBLE, base_url=gone, tools=[], timeout_s=5)
+
+    with pytest.raises(ModelFailure) as caught:
+        said(client)
+    assert gone in str(caught.value)
+    assert "address" in caught.value.remedy
+
+
+@pytest.mark.parametrize("name", [CHAT, RESPONSES, COMPATIBLE])
+@pytest.mark.parametrize("broken", ['{"path": "a', "a.py", "{'path': 'a.py'}"])
+def test_arguments_that_are_no_json_object_come_back_as_they_were_sent(
+    broken: str, name: str
+) -> None:
+    with ModelServer([Turn(calls=(Call("read", broken),)), "Sorry."]) as server:
+        client = opened(server, name)
+        reply = said(client)
+        client.call(results(reply, "no JSON"), max_output_tokens=9)
+
+    (call,) = reply.message["tool_calls"]
+    assert (call["name"], call["arguments"], call["broken"]) == ("read", {}, broken)
+
+
+@pytest.mark.parametrize("name", [CHAT, RESPONSES, COMPATIBLE])
+def test_an_answer_that_the_library_cannot_read_is_paid_for_twice_at_most(name: str) -> None:
+    with ModelServer([Turn(calls=(Call("read", "[1, 2]"),))] * 3) as server:
+        client = opened(server, name)
+        with pytest.raises(ModelFailure, match="cannot be read"):
+            said(client)
+
+    assert len(server.requests) == 2
+
+
+def test_calls_without_an_id_or_with_the_same_are_told_apart() -> None:
+    calls = (Call("read", {}, id="x"), Call("read", {}, id="x"))
+    with ModelServer([Turn(calls=calls)]) as server:
+        reply = said(opened(server, CHAT))
+
+    assert len({call["id"] for call in reply.message["tool_calls"]}) == 2
+
+
+@pytest.mark.parametrize("name", EVERY)
+@pytest.mark.parametrize("finish", ["length", "refusal"])
+def test_why_a_turn_ended_is_told_in_the_same_words_for_every_provider(
+    finish: str, name: str
+) -> None:
+    with ModelServer([Turn("Well", finish=finish)]) as server:
+        assert said(opened(server, name)).finish == finish
+
+
+@pytest.mark.parametrize("name", EVERY)
+def test_tokens_are_those_that_the_server_counted_and_cached_ones_count_once(name: str) -> None:
+    turn = Turn("Yes.", input_tokens=1_000, cached_tokens=800, output_tokens=7)
+    with ModelServer([turn]) as server:
+        reply = said(opened(server, name))
+
+    assert (reply.input_tokens, reply.cached_tokens, reply.output_tokens) == (1_000, 800, 7)
+
+
+def test_the_cost_is_known_where_the_price_is() -> None:
+    turn = Turn("Yes.", input_tokens=1_000, output_tokens=1_000)
+    for name, known in ((ANTHROPIC, True), (COMPATIBLE, False), ("openai/no-such", False)):
+        with ModelServer([turn]) as server:
+            reply = said(opened(server, name))
+        assert (reply.cost_usd == Decimal("0.024")) is known
+        assert (reply.cost_usd is None) is not known
+
+
+def test_an_answer_without_a_count_is_estimated_and_never_free() -> None:
+    with ModelServer([Turn("word " * 400, input_tokens=0)]) as server:
+        reply = said(opened(server, CHAT), text="x" * 4_000)
+
+    assert reply.input_tokens >= 1_000
+    assert reply.output_tokens >= 100
+
+
+@pytest.mark.parametrize(
+    ("name", "field"),
+    [
+        (CHAT, "max_completion_tokens"),
+        (RESPONSES, "max_output_tokens"),
+        (ANTHROPIC, "max_tokens"),
+        (COMPATIBLE, "max_tokens"),
+    ],
+)
+def test_the_limit_of_an_answer_goes_out_in_the_providers_word(name: str, field: str) -> None:
+    with ModelServer(["Yes."]) as server:
+        said(opened(server, name), most=321)
+
+    (request,) = server.requests
+    words = {"max_completion_tokens", "max_output_tokens", "max_tokens"}
+    assert {word: request[word] for word in words & request.keys()} == {field: 321}
+    assert request.get("store") is (False if name in (CHAT, RESPONSES) else None)
+    assert (request.get("cache_control") is not None) is (name == ANTHROPIC)
+
+
+@pytest.mark.parametrize("name", EVERY)
+def test_the_key_goes_to_the_server_and_never_into_an_error(name: str) -> None:
+    refusal = Turn(status=401, text=f"wrong key {KEY}")
+    with ModelServer([refusal]) as server, pytest.raises(ModelFailure) as caught:
+        said(opened(server, name))
+
+    assert server.headers[0]["authorization"] == f"Bearer {KEY}"
+    assert KEY not in str(caught.value)
+    assert "[key]" in str(caught.value)
+
+
+def test_without_the_key_of_its_provider_a_model_is_not_opened(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.delenv("OPENAI_API_KEY")
+
+    with pytest.raises(KeyMissing):
+        ModelClient(CHAT, tools=[])
+
+
+@pytest.mark.parametrize("name", EVERY)
+def test_variables_of_a_tracing_service_send_no_prompt_anywhere_else(
+    name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with ModelServer(["Yes."]) as server, ModelServer([]) as spy:
+        for prefix in ("LANGSMITH", "LANGCHAIN"):
+            monkeypatch.setenv(f"{prefix}_TRACING_V2", "true")
+            monkeypatch.setenv(f"{prefix}_ENDPOINT", spy.base_url)
+            monkeypatch.setenv(f"{prefix}_API_KEY", KEY)
+        monkeypatch.setenv("LANGSMITH_TRACING", "true")
+        monkeypatch.setenv("LANGSMITH_GATEWAY", "true")
+        monkeypatch.setenv("LC_OUTPUT_VERSION", "v1")
+        assert said(opened(server, name)).message["content"] == "Yes."
+        wait_for_all_tracers()
+
+    assert len(server.requests) == 1
+    assert spy.requests == []

@@ -1,0 +1,262 @@
+"""Whole sessions: a real repository goes in, a verified patch comes out, by both kinds of mind."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from agent.task import Task
+from memory import redis_server
+from policies.log import verify
+from tests.model_server import Call, ModelServer, Turn
+from tests.sessions import FIXTURES, Watched, copy_fixture, run
+
+MODEL = "openai-compatible/scripted"
+NODES = {"recall", "plan", "act", "observe", "verify", "remember"}
+FAILING = "tests/test_levels.py::test_a_shelf_at_its_minimum_is_not_ordered"
+
+
+@pytest.fixture(autouse=True)
+def _stop_stores(_own_state: Path) -> Iterator[None]:
+    yield
+    redis_server.stop(_own_state)
+
+
+def call(name: str, **arguments: object) -> Turn:
+    return Turn(calls=(Call(name, arguments),))
+
+
+MENDED = "for part, count in self.counts.items() if count < minimum)"
+RED_TEST = [
+    call("read", path="stockroom/levels.py"),
+    call("run_tests", tests=[FAILING]),
+    call(
+        "edit",
+        path="stockroom/levels.py",
+        old="for part, count in self.counts.items() if count <= minimum)",
+        new=MENDED,
+    ),
+    call("done", summary="A part at its minimum is enough."),
+]
+
+
+def assert_verified(watched: Watched) -> None:
+    result = watched.result
+    assert result is not None
+    assert result.outcome == "verified", result.reason
+    assert set(watched.nodes) == NODES
+    assert watched.plans[-1].plan.steps
+    assert {step.state for step in watched.plans[-1].plan.steps} <= {"done", "failed", "dropped"}
+    assert {"recall", "remember", "verify", "tests"} <= watched.kinds
+    assert verify(Path(result.log), key=None).whole
+
+
+def test_a_model_mends_a_red_test_through_the_loop(tmp_path: Path) -> None:
+    repo = copy_fixture("red_test", tmp_path)
+    with ModelServer(RED_TEST) as server:
+        watched = run(
+            Task(
+                text="Make the failing test pass.",
+                repo=repo,
+                model=MODEL,
+                base_url=server.base_url,
+            )
+        )
+
+    assert_verified(watched)
+    result = watched.result
+    assert result is not None
+    assert result.evidence.level == "failing-test"
+    assert result.evidence.red_before == (FAILING,) == result.evidence.green_after
+    assert result.evidence.regressions == ()
+    assert result.evidence.others.total >= 4
+    assert f"+        return sorted(part {MENDED}" in result.patch
+    assert result.input_tokens > 0
+    assert "count <= minimum" in (repo / "stockroom/levels.py").read_text()
+
+
+def test_the_search_mends_the_same_test_and_leaves_the_same_kinds_of_records(
+    tmp_path: Path,
+) -> None:
+    repo = copy_fixture("red_test", tmp_path)
+    watched = run(Task(text="Make the failing test pass.", repo=repo))
+
+    assert_verified(watched)
+    result = watched.result
+    assert result is not None
+    assert result.evidence.level == "failing-test"
+    assert result.candidates > 0
+    assert result.patch.count("\n+") <= 2
+    assert (repo / "stockroom/levels.py").read_text() == (
+        FIXTURES / "red_test/stockroom/levels.py"
+    ).read_text()
+
+
+def test_an_issue_without_a_test_is_proven_by_the_models_own_reproduction(tmp_path: Path) -> None:
+    repo = copy_fixture("issue_only", tmp_path)
+    script = [
+        call("read", path="durations/text.py"),
+        call(
+            "edit",
+            operation="create",
+            path="tests/test_rubbish.py",
+            new=(
+                "import pytest\n\nfrom durations.text import parse\n\n\n"
+                "@pytest.mark.parametrize('text', ['1h 30min 5x', '1h-2m', 'x1h'])\n"
+                "def test_rubbish_is_refused(text):\n"
+                "    with pytest.raises(ValueError):\n        parse(text)\n\n\n"
+                "def test_blanks_are_fine():\n    assert parse(' 1h  30m ') == 5400\n"
+            ),
+        ),
+        call("run_tests", tests=["tests/test_rubbish.py"]),
+        call(
+            "edit",
+            path="durations/text.py",
+            old="    if not parts:\n",
+            new="    if not parts or _PART.sub('', text.lower()).strip():\n",
+        ),
+        call("done", summary="Whatever is not a part is refused."),
+    ]
+    with ModelServer(script) as server:
+        watched = run(
+            Task(
+                text=(FIXTURES / "issue_only.md").read_text(),
+                repo=repo,
+                model=MODEL,
+                base_url=server.base_url,
+            )
+        )
+
+    assert_verified(watched)
+    result = watched.result
+    assert result is not None
+    assert result.evidence.level == "reproduction"
+    assert len(result.evidence.red_before) >= 2
+    assert "tests/test_rubbish.py" in result.patch
+
+
+def test_a_claim_without_proof_is_sent_back_and_the_plan_is_revised(tmp_path: Path) -> None:
+    repo = copy_fixture("red_test", tmp_path)
+    wrong = call(
+        "edit",
+        path="stockroom/levels.py",
+        old="for part, count in self.counts.items() if count <= minimum)",
+        new="for part, count in self.counts.items() if count == minimum)",
+    )
+    right = call(
+        "edit",
+        path="stockroom/levels.py",
+        old="for part, count in self.counts.items() if count == minimum)",
+        new=MENDED,
+    )
+    done = call("done", summary="It should hold now.")
+    with ModelServer([done, wrong, done, right, done]) as server:
+        watched = run(
+            Task(text="Make the test pass.", repo=repo, model=MODEL, base_url=server.base_url)
+        )
+
+    assert_verified(watched)
+    assert watched.nodes.count("verify") == 3
+    assert watched.plans[-1].plan.revision >= 2
+    reasons = " ".join(made.plan.reason for made in watched.plans)
+    assert "no change" in reasons
+    assert "Tests that passed before do not pass" in reasons
+
+
+def test_a_feature_is_proven_by_tests_that_come_with_it(tmp_path: Path) -> None:
+    repo = copy_fixture("feature", tmp_path)
+    method = (
+        "    def tag_counts(self):\n"
+        '        """Number of cards for each tag, most frequent first."""\n'
+        "        counts = {}\n"
+        "        for card in self.cards:\n"
+        "            for tag in card.tags:\n"
+        "                counts[tag] = counts.get(tag, 0) + 1\n"
+        "        return dict(sorted(counts.items(), key=lambda item: (-item[1], item[0])))\n"
+    )
+    anchor = "        return [card for card in self.cards if tag.lower() in card.tags]\n"
+    script = [
+        Turn(
+            calls=(
+                Call(
+                    "edit",
+                    {"path": "notecards/cards.py", "old": anchor, "new": f"{anchor}\n{method}"},
+                ),
+                Call(
+                    "edit",
+                    {
+                        "operation": "create",
+                        "path": "tests/test_tag_counts.py",
+                        "new": (
+                            "from notecards.cards import Box\n\n\n"
+                            "def test_the_most_frequent_tag_comes_first():\n"
+                            "    box = Box()\n    box.add('a', 'x', 'y')\n    box.add('b', 'y')\n"
+                            "    assert list(box.tag_counts().items()) == [('y', 2), ('x', 1)]\n"
+                        ),
+                    },
+                ),
+            )
+        ),
+        call("done", summary="Counts tags."),
+    ]
+    with ModelServer(script) as server:
+        watched = run(
+            Task(
+                text=(FIXTURES / "feature.md").read_text(),
+                repo=repo,
+                model=MODEL,
+                base_url=server.base_url,
+            )
+        )
+
+    assert_verified(watched)
+    assert watched.result is not None
+    assert watched.result.evidence.level == "reproduction"
+
+
+def test_a_node_project_is_mended_and_proven_by_its_junit_report(tmp_path: Path) -> None:
+    repo = copy_fixture("node_junit", tmp_path)
+    script = [
+        call("run_tests"),
+        call(
+            "edit",
+            path="src/seats.js",
+            old="for (let seat = 1; seat < this.size; seat += 1) {",
+            new="for (let seat = 1; seat <= this.size; seat += 1) {",
+        ),
+        call("done", summary="The last seat counts."),
+    ]
+    with ModelServer(script) as server:
+        watched = run(
+            Task(
+                text=(FIXTURES / "node_junit.md").read_text(),
+                repo=repo,
+                model=MODEL,
+                base_url=server.base_url,
+            )
+        )
+
+    assert_verified(watched)
+    assert watched.result is not None
+    assert watched.result.evidence.level == "failing-test"
+    assert any("last seat" in test for test in watched.result.evidence.green_after)
+
+
+def test_the_search_refuses_a_project_without_python_tests_at_once(tmp_path: Path) -> None:
+    watched = run(Task(text="Mend it.", repo=copy_fixture("node_junit", tmp_path)))
+
+    assert watched.result is not None
+    assert watched.result.outcome == "unsolved"
+    assert "Python" in watched.result.reason
+    assert watched.nodes.count("act") == 0
+
+
+def test_nothing_fails_ends_the_run_before_anything_is_tried(tmp_path: Path) -> None:
+    repo = copy_fixture("issue_only", tmp_path)
+    watched = run(Task(text="Mend it.", repo=repo))
+
+    assert watched.result is not None
+    assert watched.result.exit_code == 4
+    assert "nothing fails" in watched.result.reason

@@ -1,0 +1,42 @@
+from __future__ import annotations
+
+import unicodedata
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from agent.doors.clean_text import clean, clean_line
+
+HOSTILE = "\x1b[2J\x1b]52;c;QQ==\x07\rFAKE\x1b]0;title\x07\u202e\b\x9b31m\U000e0041"
+
+
+def test_nothing_that_a_terminal_obeys_is_left() -> None:
+    shown = clean(HOSTILE)
+    assert shown.isprintable()
+    assert shown.startswith("\\x1b[2J\\x1b]52;c;QQ==\\x07\\x0dFAKE")
+    assert shown.endswith("\\u202e\\x08\\x9b31m\\U000e0041")
+
+
+@pytest.mark.parametrize("code", ["\x1b[31m", "\x1b[0m", "\x1b[1;38;2;10;20;30m", "\x1b[38:5:196m"])
+def test_colours_of_the_source_are_dropped(code: str) -> None:
+    assert clean(f"{code}red{code}") == "red"
+
+
+@given(st.text())
+def test_no_control_separator_or_surrogate_character_survives(text: str) -> None:
+    left = {unicodedata.category(c) for c in clean(text) if c not in "\n\t"}
+    assert not left & {"Cc", "Cs", "Zl", "Zp"}
+
+
+@given(st.text(alphabet=st.characters(categories=["L", "N", "P", "Sm", "Zs"])))
+def test_letters_of_any_script_stay(text: str) -> None:
+    hidden = "\u115f\u1160\u3164\uffa0"
+    assert clean(text) == text or any(c in text for c in hidden)
+
+
+def test_one_line_stays_one_line_within_its_limit() -> None:
+    line = clean_line("a\nb\tc" + "x" * 500, limit=20)
+    assert line.startswith("a\\nb c")
+    assert len(line) == 20
+    assert line.endswith("…")

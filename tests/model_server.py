@@ -1,0 +1,160 @@
+"""A real HTTP server on loopback that speaks the chat protocols and answers from a script.
+
+    with ModelServer([Turn(calls=(Call("read", {"path": "a.py"}),)), "All done."]) as server:
+        ...  # point a client at server.base_url; what it asked is in server.requests
+
+OpenAI chat completions and Anthropic messages, as JSON or streamed, and OpenAI responses as JSON,
+all under one base URL. A script is a list of turns, one per request: a `Turn`, a text, or a
+function of the request's JSON that returns either; or one such function for all requests. What the
+answers look like on the wire is in `model_wire.py`.
+"""
+
+from __future__ import annotations
+
+import json
+import threading
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from functools import partial
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from types import TracebackType
+from typing import Any, Self, TypeAlias
+
+from typing_extensions import override
+
+from tests.model_wire import Call, Request, Turn, protocol
+
+__all__ = ["Call", "ModelServer", "Turn", "texts"]
+
+Step: TypeAlias = Turn | str | Callable[[Request], Turn | str]
+
+
+class ModelServer:
+    """The server; a context manager. `base_url` serves both protocols.
+
+    Attributes:
+        requests: Bodies of what was asked, in order (retries included).
+        headers: Their headers, names in lower case.
+    """
+
+    def __init__(self, script: Sequence[Step] | Callable[[Request], Turn | str]) -> None:
+        self.requests: list[Request] = []
+        self.headers: list[dict[str, str]] = []
+        self.errors: list[BaseException] = []
+        self._script = script
+        self._lock = threading.Lock()
+        self._stopping = threading.Event()
+        self._http = ThreadingHTTPServer(("127.0.0.1", 0), partial(_Handler, self))
+        self._http.daemon_threads = True
+        self._thread = threading.Thread(target=self._http.serve_forever, args=(0.01,), daemon=True)
+
+    @property
+    def base_url(self) -> str:
+        """What a client is given as its base URL."""
+        return f"http://127.0.0.1:{self._http.server_address[1]}/v1"
+
+    def answer(self, request: Request, headers: dict[str, str]) -> tuple[int, Turn]:
+        """Note a request; its number (from 0) and the turn that the script has for it."""
+        with self._lock:
+            number = len(self.requests)
+            self.requests.append(request)
+            self.headers.append(headers)
+            try:
+                step = self._step(number)
+                turn = step(request) if callable(step) else step
+            except Exception as error:  # noqa: BLE001  (a script's fault is raised again at the end)
+                self.errors.append(error)
+                turn = Turn(status=400, code="script_error", text=f"the script raised {error!r}")
+        return number, Turn(text=turn) if isinstance(turn, str) else turn
+
+    def pause(self, seconds: float) -> None:
+        """Wait, but no longer than the server lives."""
+        self._stopping.wait(seconds)
+
+    def _step(self, number: int) -> Step:
+        if callable(self._script):
+            return self._script
+        if number < len(self._script):
+            return self._script[number]
+        said = f"the script has {len(self._script)} turns and this is request {number + 1}"
+        return Turn(status=400, code="script_is_over", text=said)
+
+    def __enter__(self) -> Self:
+        self._thread.start()
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self._stopping.set()
+        self._http.shutdown()
+        self._http.server_close()
+        self._thread.join()
+        if self.errors and error is None:
+            raise self.errors[0]
+
+
+def texts(request: Request) -> list[str]:
+    """The text of each message of a request, tool results included, in every protocol."""
+    system = [_text(request["system"])] if "system" in request else []
+    messages = request["messages"] if "messages" in request else request["input"]
+    return system + [_text(one.get("content", one.get("output"))) for one in messages]
+
+
+def _text(content: Any) -> str:
+    if isinstance(content, list):
+        return "\n".join(_text(part.get("text", part.get("content", ""))) for part in content)
+    return content if isinstance(content, str) else ""
+
+
+class _Handler(BaseHTTPRequestHandler):
+    protocol_version = "HTTP/1.1"
+    wbufsize = -1  # head and body in one packet, or each answer waits for an acknowledgement
+
+    def __init__(self, owner: ModelServer, *arguments: Any) -> None:
+        self._owner = owner
+        super().__init__(*arguments)
+
+    def do_POST(self) -> None:
+        raw = self.rfile.read(int(self.headers["Content-Length"] or 0))
+        try:
+            request = json.loads(raw)
+        except ValueError as error:
+            self._owner.errors.append(error)
+            return self._send(Turn(status=400), repr(error).encode(), "text/plain")
+        headers = {name.lower(): value for name, value in self.headers.items()}
+        number, turn = self._owner.answer(request, headers)
+        if turn.input_tokens is None:
+            turn = replace(turn, input_tokens=max(len(raw) // 4, turn.cached_tokens, 1))
+        self._owner.pause(turn.delay_s)
+        try:
+            body, kind = self._body(number, request, turn)
+        except Exception as error:  # noqa: BLE001  (raised again at the end, in the test)
+            self._owner.errors.append(error)
+            turn, body, kind = Turn(status=400), repr(error).encode(), "text/plain"
+        return self._send(turn, body, kind)
+
+    def _body(self, number: int, request: Request, turn: Turn) -> tuple[bytes, str]:
+        spoken = protocol(self.path)
+        if turn.status != 200:
+            return json.dumps(spoken.error(turn)).encode(), "application/json"
+        if request.get("stream"):
+            return spoken.stream(number, request, turn), "text/event-stream"
+        return json.dumps(spoken.body(number, request, turn)).encode(), "application/json"
+
+    def _send(self, turn: Turn, body: bytes, kind: str) -> None:
+        self.send_response(turn.status)
+        self.send_header("Content-Type", kind)
+        if turn.retry_after is not None:
+            self.send_header("Retry-After", f"{turn.retry_after:g}")
+        self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body[: len(body) // 2] if turn.cut else body)
+        self.close_connection = turn.cut
+
+    @override
+    def log_message(self, format: str, *args: Any) -> None:
+        """Say nothing: what was asked is in `requests`."""

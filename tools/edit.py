@@ -1,0 +1,52 @@
+"""Change one file of the workspace: exact replace, whole function, or a new file."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from policies.action import EditRequest, Observation
+from tools.tool import Tool, denial, number
+
+
+class EditArguments(BaseModel):
+    """Change one file. Text outside the edited span stays byte for byte.
+
+    `replace`: `old` must occur exactly once; give enough lines around it. `function`: `old` is a
+    dotted name such as `Parser.parse`, `new` its whole new definition. `create`: `new` is the
+    content of a file that does not exist. An edit that stops a Python file from parsing is refused.
+    """
+
+    model_config = ConfigDict(extra="forbid")
+
+    path: str = Field(min_length=1, description="Relative to the repository's root.")
+    old: str = Field("", description="The text to replace, or the function's name.")
+    new: str = Field("", description="What it becomes.")
+    operation: Literal["replace", "function", "create"] = "replace"
+
+
+def to_request(arguments: EditArguments) -> tuple[EditRequest, float]:
+    """Ask for the change."""
+    request = EditRequest(
+        operation=arguments.operation,
+        path=arguments.path,
+        old=arguments.old,
+        new=arguments.new,
+    )
+    return request, 30.0
+
+
+def to_text(observation: Observation) -> str:
+    """Where it was changed, or why not and what is nearest."""
+    if denied := denial(observation):
+        return denied
+    if observation.exit_code:
+        return f"Not changed: {observation.stderr}"
+    data = observation.data
+    line = number(data, "line", 1)
+    removed, added = number(data, "removed", 0), number(data, "added", 0)
+    return f"Changed {data.get('path')} at line {line}: {removed} lines out, {added} lines in."
+
+
+EDIT = Tool(name="edit", arguments=EditArguments, to_request=to_request, to_text=to_text)

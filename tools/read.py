@@ -1,0 +1,44 @@
+"""Read a text file of the workspace."""
+
+from __future__ import annotations
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from policies.action import Observation, ReadRequest
+from tools.tool import Tool, clip, denial, number
+
+LIMIT = 24_000
+
+
+class ReadArguments(BaseModel):
+    """Read a text file, with line numbers. Numbers and the tab after them are not in the file."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    path: str = Field(min_length=1, description="Relative to the repository's root.")
+    start: int = Field(1, ge=1, description="First line.")
+    lines: int = Field(0, ge=0, description="How many lines; 0 reads to the end.")
+
+
+def to_request(arguments: ReadArguments) -> tuple[ReadRequest, float]:
+    """Ask for the lines."""
+    return ReadRequest(path=arguments.path, start=arguments.start, lines=arguments.lines), 30.0
+
+
+def to_text(observation: Observation) -> str:
+    """The lines with their numbers, and how many more there are."""
+    text = observation.data.get("text")
+    if denied := denial(observation):
+        return denied
+    if not isinstance(text, str):
+        return observation.stderr or "It could not be read."
+    start = number(observation.data, "start", 1)
+    total = number(observation.data, "total", 0)
+    lines = text.splitlines()
+    numbered = "\n".join(f"{start + i:>6}\t{line}" for i, line in enumerate(lines))
+    last = start + len(lines) - 1
+    more = f"\n[lines {start} to {last} of {total}]" if last < total or start > 1 else ""
+    return clip(numbered, limit=LIMIT) + more if lines else f"[empty; {total} lines in all]"
+
+
+READ = Tool(name="read", arguments=ReadArguments, to_request=to_request, to_text=to_text)
