@@ -61,7 +61,6 @@ def facts(
         "runner": environment.runner,
         "python": environment.python,
         "languages": list(environment.languages),
-        "notes": list(environment.notes),
         "baseline": {
             "failing": [test for test in tests if test["id"] in failing],
             "passed": sum(test["outcome"] == "passed" for test in tests),

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import json
 import os
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 from agent.loop.budget import Budget
-from agent.models import names
+from agent.models import names, prices
 from agent.proposers.proposer import Proposer
 from policies.action import Action, Effect, ModelRequest, Observation
 from sandbox.protocol import Outcome
@@ -67,10 +69,17 @@ def _search() -> Mind:
 
 def _chat(name: str, base_url: str, workbench: Workbench, budget: Budget) -> Mind:
     from agent.models.client import ModelClient  # noqa: PLC0415  costs a second of CPU
-    from agent.proposers.chat import ChatProposer  # noqa: PLC0415  likewise
+    from agent.proposers.chat import BYTES_PER_TOKEN, ChatProposer  # noqa: PLC0415  likewise
     from agent.proposers.chat_tools import tool_schemas  # noqa: PLC0415  likewise
 
     client = ModelClient(name, base_url=base_url, tools=tool_schemas(TOOLS))
+
+    def worst_cost(messages: Sequence[dict[str, Any]], max_output_tokens: int) -> str | None:
+        sent = client.length + len(json.dumps(messages))
+        cost = prices.worst_case(
+            client.name, sent // BYTES_PER_TOKEN, max_output_tokens, datetime.now(UTC)
+        )
+        return None if cost is None else str(cost)
 
     def ask(messages: Sequence[dict[str, Any]], max_output_tokens: int) -> Observation:
         request = ModelRequest(
@@ -78,6 +87,7 @@ def _chat(name: str, base_url: str, workbench: Workbench, budget: Budget) -> Min
             messages=tuple(messages),
             history=client.digest(messages),
             max_output_tokens=max_output_tokens,
+            worst_cost_usd=worst_cost(messages, max_output_tokens),
         )
         # Found again in the log after a stop: an answer that was paid for is not asked for twice.
         return workbench.perform(

@@ -1,18 +1,12 @@
 """How a run ends: one enum of outcomes with their exit codes.
 
-`Result`, what every door reports, lies in `agent/result.py` and is given here on demand: the
-command line's help needs the exit codes and must not wait for pydantic.
+It imports nothing of ours, so that the command line's help need not wait; the result that every
+door reports is in `agent/result.py`.
 """
 
 from __future__ import annotations
 
 from enum import Enum
-from typing import TYPE_CHECKING
-
-if TYPE_CHECKING:
-    from agent.result import Result
-
-__all__ = ["Outcome", "Result", "exit_code_table"]
 
 
 class Outcome(Enum):
@@ -43,12 +37,3 @@ class Outcome(Enum):
 def exit_code_table() -> str:
     """The exit codes as lines of `code  label  meaning`, for help texts and the README."""
     return "\n".join(f"{o.exit_code:>3}  {o.label:<14}  {o.meaning}" for o in Outcome)
-
-
-def __getattr__(name: str) -> type:
-    """Give `Result` without importing pydantic before someone asks for it."""
-    if name == "Result":
-        from agent.result import Result  # noqa: PLC0415  the point is to import it late
-
-        return Result
-    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

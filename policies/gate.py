@@ -12,7 +12,15 @@ import time
 from collections.abc import Sequence
 
 from policies import facts
-from policies.action import Action, Decision, Obligations, Verdict
+from policies.action import (
+    Action,
+    CandidatesRequest,
+    Decision,
+    EditRequest,
+    Obligations,
+    Request,
+    Verdict,
+)
 from policies.conditions import bind, evaluate
 from policies.facts.circumstances import Circumstances
 from policies.facts.vocabulary import Facts
@@ -66,6 +74,13 @@ class Gate:
         return verdict
 
     def _judge(self, action: Action) -> Verdict:
+        if lost := self._lost_masks(action.request):
+            return Verdict(
+                decision=Decision.DENY,
+                rule="gate.unknown-mask",
+                reason=f"The new text holds {lost}, and what it stands for is not known here.",
+                remedy="Read these lines again, then edit them.",
+            )
         known = facts.of(action, self._circumstances)
         stages, bound = stages_of(known), bind(known)
         hit = [r for r in self._rules if r.stage in stages and evaluate(r.condition, bound)]
@@ -85,6 +100,17 @@ class Gate:
             remedy=strictest.fix,
             obligations=obligations,
         )
+
+    def _lost_masks(self, request: Request) -> str:
+        """A mask that would be written into a file as it is; empty where there is none."""
+        if isinstance(request, EditRequest):
+            changes = [(request.old, request.new)]
+        elif isinstance(request, CandidatesRequest):
+            changes = [(c.old, c.new) for edits in request.candidates for c in edits]
+        else:
+            changes = []
+        lost = (t for old, new in changes for t in self._masks.unknown(new) if t not in old)
+        return next(lost, "")
 
 
 def _is_users_word(action: Action, circumstances: Circumstances) -> bool:

@@ -12,8 +12,6 @@ import hmac
 import re
 from typing import Any
 
-from pydantic import JsonValue
-
 from policies.detectors import ALL_KINDS, PERSONAL, SECRETS, Finding, find
 from policies.texts import MAX_NESTING, TooDeep
 
@@ -45,6 +43,13 @@ class Masks:
             ValueError: A kind is not known.
         """
         spans = _spans(text, find(text, kinds)) if kinds else []
+        while spans:
+            # What stood beside a value can have kept another one from being seen.
+            text = self._replaced(text, spans)
+            spans = _spans(text, find(text, kinds))
+        return text
+
+    def _replaced(self, text: str, spans: list[tuple[int, int, str]]) -> str:
         pieces: list[str] = []
         done = 0
         for start, end, kind in spans:
@@ -56,7 +61,11 @@ class Masks:
         """The text with every mask of this session turned back; others stay as they are."""
         return _TOKEN.sub(lambda m: self._values.get(m.group(), m.group()), text)
 
-    def mask_json(self, value: JsonValue, kinds: frozenset[str]) -> Any:
+    def unknown(self, text: str) -> tuple[str, ...]:
+        """Masks in the text that cannot be turned back: of another session, or not seen yet."""
+        return tuple(m.group() for m in _TOKEN.finditer(text) if m.group() not in self._values)
+
+    def mask_json(self, value: Any, kinds: frozenset[str]) -> Any:
         """A JSON value of the same shape, every string in it masked, names of fields too.
 
         A text under a name such as `password` is looked at together with that name.
@@ -66,7 +75,7 @@ class Masks:
         """
         return self._mask_json(value, kinds, depth=0)
 
-    def _mask_json(self, value: JsonValue, kinds: frozenset[str], *, depth: int) -> Any:
+    def _mask_json(self, value: Any, kinds: frozenset[str], *, depth: int) -> Any:
         if depth > MAX_NESTING:
             raise TooDeep(f"a value nested more than {MAX_NESTING} levels deep")
         if isinstance(value, str):

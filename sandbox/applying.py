@@ -71,7 +71,7 @@ def _refuse_changed(changes: Sequence[FileChange], base: Base, root: Path) -> No
             problems.append(f"{change.path} is a submodule")
             continue
         for path in dict.fromkeys(path for path in (change.old_path, change.path) if path):
-            if not any(path.startswith(f"{name}/") for name in gone):
+            if not _takes_the_place_of(path, gone):
                 problems += _problem(path, base.entries.get(path), root)
     if problems:
         raise SandboxError(
@@ -80,6 +80,11 @@ def _refuse_changed(changes: Sequence[FileChange], base: Base, root: Path) -> No
             remedy="Apply it by hand (git apply --3way), or run the task again on the tree as it "
             "is now.",
         )
+
+
+def _takes_the_place_of(path: str, gone: set[str]) -> bool:
+    """A file becomes a folder or the other way round: what is there now goes first."""
+    return any(path.startswith(f"{name}/") or name.startswith(f"{path}/") for name in gone)
 
 
 def _problem(path: str, expected: Entry | None, root: Path) -> list[str]:
@@ -118,19 +123,26 @@ def _parent(root: Path, path: str, *, make: bool = False) -> Iterator[int | None
 
 
 def _read(root: Path, path: str) -> _File | None:
-    name = path.rpartition("/")[2]
-    with _parent(root, path) as parent:
-        if parent is None:
-            return None
-        try:
-            status = os.stat(name, dir_fd=parent, follow_symlinks=False)
-        except FileNotFoundError:
-            return None
-        if stat.S_ISLNK(status.st_mode):
-            return _File("120000", os.fsencode(os.readlink(name, dir_fd=parent)))
-        handle = os.open(name, os.O_RDONLY | os.O_NOFOLLOW, dir_fd=parent)
-        with os.fdopen(handle, "rb") as file:
-            return _File(f"100{stat.S_IMODE(status.st_mode):03o}", file.read())
+    """The file or link at `path`; None where there is none."""
+    try:
+        with _parent(root, path) as parent:
+            return None if parent is None else _read_in(parent, path.rpartition("/")[2])
+    except NotADirectoryError:
+        return None
+
+
+def _read_in(parent: int, name: str) -> _File | None:
+    try:
+        status = os.stat(name, dir_fd=parent, follow_symlinks=False)
+    except FileNotFoundError:
+        return None
+    if stat.S_ISLNK(status.st_mode):
+        return _File("120000", os.fsencode(os.readlink(name, dir_fd=parent)))
+    if stat.S_ISDIR(status.st_mode):
+        return None
+    handle = os.open(name, os.O_RDONLY | os.O_NOFOLLOW, dir_fd=parent)
+    with os.fdopen(handle, "rb") as file:
+        return _File(f"100{stat.S_IMODE(status.st_mode):03o}", file.read())
 
 
 def _work_out(

@@ -172,7 +172,7 @@ def _venv(version: str) -> str:
     if version == INTERPRETERS[0]:
         return f"python3 -m venv {VENV}"
     return (
-        f"python{version} -m venv --without-pip {VENV} && python {_WHEELS}/pip-*.whl/pip install -q "
+        f"python{version} -m venv --without-pip {VENV} && python $(echo {_WHEELS}/pip-*.whl)/pip install -q "
         f"--no-index --find-links {_WHEELS} pip setuptools"
     )
 

@@ -91,7 +91,7 @@ class DockerSandbox(SupervisedSandbox):
             command = ["python3", "-I", "-c", BOOTSTRAP, HOME, ALIVE]
             stream = DockerStream(client, str(container.id), command, user="0:0", environment={})
             description = Description(kind="docker", image=image)
-            sandbox = cls(Channel(stream), description, lambda: _remove(container))
+            sandbox = cls(Channel(stream), description, lambda: _end(client, container))
         except BaseException:
             _remove(container)
             raise
@@ -186,6 +186,11 @@ def _hardening(limits: ContainerLimits) -> dict[str, Any]:
 def _tmpfs(size: int, files: int, owner: str, *, execute: bool = True) -> str:
     mode = "exec" if execute else "noexec"
     return f"rw,{mode},nosuid,nodev,size={size},nr_inodes={files},{owner}"
+
+
+def _end(client: docker.DockerClient, container: Container) -> None:
+    _remove(container)
+    client.close()
 
 
 def _remove(container: Container) -> None:

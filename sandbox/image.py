@@ -57,7 +57,7 @@ echo "deb $MIRROR {_OLDER_SUITE} main" > /etc/apt/sources.list.d/{_OLDER_SUITE}.
 apt-get -q update
 apt-get -q install -y --no-install-recommends {" ".join(PACKAGES)}
 apt-get -q install -y --no-install-recommends locales
-for name in {" ".join(_LOCALES)}; do localedef -i $name -f UTF-8 $name.UTF-8; done
+for name in {" ".join(_LOCALES)}; do localedef --no-archive -i $name -f UTF-8 $name.UTF-8; done
 apt-get -q purge -y locales
 update-ca-certificates
 apt-get clean

@@ -126,7 +126,7 @@ def start_daemon(
     """
     for _ in range(2):
         for pid_file, name in pid_files.items():
-            if _is_stale(pid_file, name):
+            if is_stale(pid_file, name):
                 say(f"clearing {pid_file}, left by a {name} that was killed")
                 pid_file.unlink()
         say(f"starting {command[0]} in the background (log: {log})")
@@ -136,6 +136,20 @@ def start_daemon(
         f"{command[0]} does not come up; its log ends with:\n{_tail(log.read_text(errors='replace'))}",
         remedy=f"read {log}; start Docker yourself, then journeyman setup again",
     )
+
+
+def is_stale(pid_file: Path, name: str) -> bool:
+    """Whether a pid file's process is gone: no such process, a zombie, or another's number."""
+    try:
+        pid = int(pid_file.read_text())
+    except (FileNotFoundError, ValueError):
+        return False
+    try:
+        status = Path(f"/proc/{pid}/status").read_text().splitlines()
+    except FileNotFoundError:
+        return True
+    fields = dict(line.split(":\t", 1) for line in status if ":\t" in line)
+    return fields["Name"] != name or fields["State"].startswith("Z")
 
 
 def _started(command: Sequence[str], *, answers: Callable[[], bool], log: Path) -> bool:
@@ -159,20 +173,6 @@ def _started(command: Sequence[str], *, answers: Callable[[], bool], log: Path) 
     daemon.terminate()
     daemon.wait()
     return False
-
-
-def _is_stale(pid_file: Path, name: str) -> bool:
-    """Whether a pid file's process is gone: no such process, a zombie, or another's number."""
-    try:
-        pid = int(pid_file.read_text())
-    except (FileNotFoundError, ValueError):
-        return False
-    try:
-        status = Path(f"/proc/{pid}/status").read_text().splitlines()
-    except FileNotFoundError:
-        return True
-    fields = dict(line.split(":\t", 1) for line in status if ":\t" in line)
-    return fields["Name"] != name or fields["State"].startswith("Z")
 
 
 def _tail(text: str) -> str:

@@ -15,6 +15,7 @@ from typing import Any, Literal
 
 from policies.action import Action, ApplyRequest, RunTestsRequest, VerifyRequest
 from sandbox import workspace
+from sandbox.base import Base
 from sandbox.bubblewrap import BubblewrapSandbox
 from sandbox.docker_sandbox import DockerSandbox
 from sandbox.environment import Environment, EnvironmentSettings, prepare
@@ -60,20 +61,21 @@ class Site:
     def __init__(self, place: Place) -> None:
         self._place = place
         self._archive = place.folder / "base.tar"
+        self._manifest = place.folder / "base.json"
         self._kept = place.folder / "workspace.patch"
         self._live: list[Sandbox] = []
         self._sandbox: Sandbox | None = None
         self._environment: Environment | None = None
-        self._base: workspace.Base | None = None
+        self._base: Base | None = None
         self._base_tree = ""
         self._tree = ""
         self._known: dict[tuple[str, ...], Report] = {}
 
     @property
-    def base(self) -> workspace.Base:
+    def base(self) -> Base:
         """The tree as it was found."""
         if self._base is None:
-            self._base = workspace.Base.load(self._archive)
+            self._base = Base.load(self._manifest)
         return self._base
 
     @property
@@ -95,9 +97,10 @@ class Site:
         """What runs the tests: the user's word, else the environment's."""
         return self._place.test_command or self.environment.test_command
 
-    def capture(self) -> workspace.Base:
+    def capture(self) -> Base:
         """Take the user's tree as it is, once."""
         self._base = workspace.capture(self._place.repo, self._archive)
+        self._base.save(self._manifest)
         return self._base
 
     def prepare(self, say: Callable[[str], None]) -> Environment:

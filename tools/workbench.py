@@ -110,11 +110,6 @@ class Workbench:
         """What an action of this session brought, by its key."""
         return self._observations[key]
 
-    def total(self, quantity: str) -> int:
-        """Sum of a whole number (such as `input_tokens`) over all that actions brought."""
-        found = (one.data.get(quantity) for one in self._observations.values())
-        return sum(amount for amount in found if isinstance(amount, int))
-
     @property
     def next_index(self) -> int:
         """Number of the next action within the step."""

@@ -35,7 +35,7 @@ def build(nodes: Nodes, saver: BaseCheckpointSaver[Any]) -> Loop:
     graph.add_node("remember", nodes.remember)
     graph.add_edge(START, "recall")
     graph.add_edge("recall", "plan")
-    graph.add_conditional_edges("plan", after_plan, ["act", "verify", END])
+    graph.add_conditional_edges("plan", after_plan, ["act", "verify", "plan", END])
     graph.add_edge("act", "observe")
     graph.add_conditional_edges("observe", after_observe, ["plan", "verify", END])
     graph.add_conditional_edges("verify", after_verify, ["remember", "plan", END])
@@ -44,7 +44,7 @@ def build(nodes: Nodes, saver: BaseCheckpointSaver[Any]) -> Loop:
 
 
 def after_plan(state: LoopState) -> str:
-    """Do what was named; verify a bare claim; or stop."""
+    """Do what was named; verify a bare claim; ask again where nothing was named; or stop."""
     if state.get("end"):
         return END
     if state.get("calls"):

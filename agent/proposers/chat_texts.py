@@ -93,7 +93,7 @@ def _failing(baseline: Mapping[str, Any]) -> str:
 
 def _test(test: Mapping[str, Any], *, whole: bool) -> str:
     message = str(test.get("message") or "")
-    report = str(test.get("longrepr") or "") if whole else ""
+    report = str(test.get("detail") or "") if whole else ""
     if report:
         return f"- {test.get('id')}\n{clip(report, limit=REPORT)}"
     return f"- {test.get('id')}: {message}".rstrip(": ")

@@ -30,7 +30,7 @@ from policies.action import (
     ShellRequest,
     VerifyRequest,
 )
-from policies.facts import git, patch, python, shell
+from policies.facts import git, patch, paths, python, shell
 from policies.facts.circumstances import Circumstances
 from policies.facts.collected import Collected
 from policies.facts.vocabulary import (
@@ -52,11 +52,20 @@ _OUTSIDE = frozenset({"model", "recall", "remember", "apply"})
 
 @dataclass(frozen=True, slots=True)
 class _Text:
-    """A text of the action to look for secrets in; what is in `known` already was there before."""
+    """A text of the action to look for secrets in.
+
+    `known` was there before: what is in it is not new. `path` is the file it is written to.
+    """
 
     where: str
     text: str
     known: str = ""
+    path: str = ""
+
+    def confidence(self, finding: detectors.Finding) -> float:
+        """How sure a finding is here: a password that is made up is the ordinary case in a test."""
+        made_up = finding.kind == "password" and "test" in paths.classify(paths.normal(self.path))
+        return min(finding.confidence, 0.5) if made_up else finding.confidence
 
     @property
     def is_new(self) -> bool:
@@ -76,11 +85,11 @@ def of(action: Action, circumstances: Circumstances) -> Facts:
     collected = Collected()
     files = patch.read(request.patch) if isinstance(request, ApplyRequest | VerifyRequest) else []
     _collect(request, collected)
-    paths, commands = tuple(collected.paths), tuple(collected.commands)
+    named, commands = tuple(collected.paths), tuple(collected.commands)
     doubts = tuple(collected.uncertain)
     looked = _texts(request, files)
     found = _found(looked)
-    lists = (paths, commands, doubts, found, tuple(files))
+    lists = (named, commands, doubts, found, tuple(files))
     return Facts(
         action=ActionFact(
             kind=request.kind,
@@ -93,7 +102,7 @@ def of(action: Action, circumstances: Circumstances) -> Facts:
             misleading=tuple(t.where for t in looked if t.is_new and texts.misleading(t.text)),
         ),
         found=found[:LONGEST_LIST],
-        paths=paths[:LONGEST_LIST],
+        paths=named[:LONGEST_LIST],
         commands=commands[:LONGEST_LIST],
         git=tuple(collected.git[:LONGEST_LIST]),
         code=tuple(collected.code[:LONGEST_LIST]),
@@ -192,11 +201,11 @@ def _collect_tests(
 def _texts(request: Request, files: list[patch.PatchFile]) -> list[_Text]:
     """Every text of the request that can carry a secret out or into a file."""
     if isinstance(request, VerifyRequest | ApplyRequest):
-        return [_Text("patch", "\n".join(f.added), "\n".join(f.removed)) for f in files]
+        return [_Text("patch", "\n".join(f.added), "\n".join(f.removed), f.path) for f in files]
     if isinstance(request, EditRequest):
-        return [_Text("write", request.new, request.old)]
+        return [_Text("write", request.new, request.old, request.path)]
     if isinstance(request, CandidatesRequest):
-        return [_Text("write", c.new, c.old) for edits in request.candidates for c in edits]
+        return [_Text("write", c.new, c.old, c.path) for edits in request.candidates for c in edits]
     where, told = _told(request)
     return [_Text(where, "\n".join(told))] if told else []
 
@@ -226,7 +235,7 @@ def _found(looked: list[_Text]) -> tuple[FoundFact, ...]:
     return tuple(
         FoundFact(
             kind=f.kind,
-            confidence=f.confidence,
+            confidence=one.confidence(f),
             where=one.where,
             published=f.published,
             secret=f.kind in detectors.SECRETS,

@@ -13,6 +13,14 @@ DEEPEST = 8
 """Texts of commands within texts of commands that are looked through."""
 
 
+MOST_STEPS = 100_000
+"""Pieces of syntax that are looked at; loops within loops can ask for more than there is time."""
+
+
+class TooMuch(ValueError):
+    """A text that would take too long to look through."""
+
+
 class TooDeep(ValueError):
     """Commands within commands, deeper than is looked through."""
 
@@ -27,6 +35,17 @@ class Collected:
     code: list[CodeFact] = field(default_factory=list)
     python: list[PythonFact] = field(default_factory=list)
     uncertain: dict[str, None] = field(default_factory=dict)
+    steps: int = 0
+
+    def step(self) -> None:
+        """One more piece of syntax is looked at.
+
+        Raises:
+            TooMuch: There were too many.
+        """
+        self.steps += 1
+        if self.steps > MOST_STEPS:
+            raise TooMuch(f"more than {MOST_STEPS:,} steps to look through")
 
     def doubt(self, reason: str) -> None:
         """Something could not be made out."""

@@ -20,16 +20,29 @@ UNKNOWN = "\ufffd"
 _SECRET_NAMES = names(
     ".env .envrc .env.local .env.dev .env.development .env.prod .env.production .env.staging "
     ".env.test .dev.vars .netrc _netrc .pgpass .my.cnf .git-credentials .pypirc .npmrc "
-    ".yarnrc.yml .vault-token .htpasswd .dockercfg id_rsa id_dsa id_ecdsa id_ed25519 "
-    "credentials.json service-account.json secrets.yml secrets.yaml secrets.json secrets.toml "
-    "api-keys.env .terraformrc terraform.tfstate shadow gshadow sudoers master.key .boto"
+    ".vault-token .htpasswd .dockercfg id_rsa id_dsa id_ecdsa id_ed25519 credentials.json "
+    "service-account.json secrets.yml secrets.yaml secrets.json secrets.toml .terraformrc "
+    "terraform.tfstate master.key .boto"
 )
 _SECRET_GLOBS = ("*.pem", "*.key", "*.p12", "*.pfx", "*.jks", "*.keystore", "*.kdbx", "*.env")
 _SECRET_FOLDERS = names(
-    ".ssh .aws .gnupg .azure .kube .docker .config/gcloud .config/gh .config/git/credentials "
-    "run/secrets var/run/secrets .password-store .secrets secrets"
+    ".ssh .aws .gnupg .docker/config.json .kube/config .azure/accesstokens.json .config/gcloud "
+    ".config/gh .config/git/credentials run/secrets .password-store .secrets secrets etc/shadow "
+    "etc/gshadow etc/sudoers etc/sudoers.d"
 )
-_PUBLIC = ("*.pub", "known_hosts", "*.example", "*.sample", "*.template", "*.dist", "*.md", "*.py")
+"""A place that is one of these or lies below one."""
+_PUBLIC = (
+    "*.pub",
+    "known_hosts",
+    "*.example",
+    "*.sample",
+    "*.template",
+    "*.dist",
+    "*.md",
+    "*.py",
+    "example*",
+    "sample*",
+)
 _TEST_FOLDERS = frozenset(
     names("test tests testing testdata test_data fixtures fixture examples example docs doc certs")
 )
@@ -159,11 +172,14 @@ def _is_glob_of(pattern: str, name: str) -> bool:
     if not any(c in pattern for c in f"*?[{UNKNOWN}"):
         return False
     loose = pattern.replace(UNKNOWN, "*").replace("[^", "[!")
-    # Without a single character of the name this would be every pattern there is.
-    if not any(c.isalnum() for c in loose):
+    said = sum(c.isalnum() for c in loose)
+    if name.startswith("."):
+        # A wildcard does not match the dot at the front; an unknown part may hold it.
+        if not said or (not loose.startswith((".", "[")) and (UNKNOWN not in pattern or said < 3)):
+            return False
+    elif said * 2 < len(name):
+        # `*.json` can be many files; `cred*.json` is meant for one.
         return False
-    if name.startswith(".") and not loose.startswith((".", "[")):
-        return UNKNOWN in pattern and fnmatchcase(name, loose) and len(loose.strip("*")) > 2
     return fnmatchcase(name, loose)
 
 

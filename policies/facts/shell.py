@@ -25,6 +25,7 @@ from policies.texts import hidden, names
 LONGEST = 100_000
 """Characters of a command that are looked through."""
 _DEEPEST_NODE = 120
+_LONGEST_CONSTANT = 10_000
 
 
 @dataclass
@@ -112,15 +113,19 @@ def read_text(text: str, shell: Shell) -> None:
         _read_one(text.replace("\\\n", ""), shell.child())
 
 
-def _read_one(text: str, shell: Shell) -> None:
-    text = traps.shield_bodies(text)
-    root = _parser().parse(text.encode()).root_node
+def _read_one(text: str, shell: Shell, *, again: int = 0) -> None:
+    shielded = words.shield(traps.shield_bodies(text))
+    root = _parser().parse(shielded).root_node
     if root.has_error:
         shell.doubt("parse-error")
         traps.guess_paths(text, shell)
     _walk(root, shell, 0)
+    for offset in traps.swallowed_lines(root, shielded)[:1]:
+        shell.doubt("parser-trap")
+        if again < DEEPEST:
+            _read_one(words.unshield(shielded[offset:]), shell.child(), again=again + 1)
     if "`" in text:
-        traps.read_hidden_backticks(root, text.encode(), shell)
+        traps.read_hidden_backticks(root, shielded, shell)
 
 
 @functools.cache
@@ -130,6 +135,7 @@ def _parser() -> Parser:
 
 def _walk(node: Node, shell: Shell, level: int) -> None:
     """Go through a node as the shell would run it."""
+    shell.collected.step()
     if level > _DEEPEST_NODE:
         raise TooDeep("a command whose brackets lie too deep")
     if node.type in _WORDS:
@@ -323,7 +329,8 @@ def _assign(node: Node, shell: Shell, _level: int = 0) -> str:
         word = Word(UNKNOWN) if before is None else Word(before + word.text)
     if re.search(r"\$\(|`", word.text):
         shell.doubt("deferred-code")
-    shell.constants[name] = word.text if UNKNOWN not in word.text else None
+    known = UNKNOWN not in word.text and len(word.text) <= _LONGEST_CONSTANT
+    shell.constants[name] = word.text if known else None
     if programs.is_risky_variable(name, word.text):
         shell.doubt(f"variable {name}")
     return name

@@ -5,13 +5,14 @@ What hides there is looked for on its own, and doubted.
 
 from __future__ import annotations
 
+import itertools
 import re
 from typing import TYPE_CHECKING
 
 from tree_sitter import Node
 
 from policies.facts import paths
-from policies.facts.words import Word, source
+from policies.facts.words import Word, source, unshield
 
 if TYPE_CHECKING:
     from policies.facts.shell import Shell
@@ -50,7 +51,7 @@ def read_hidden_backticks(root: Node, text: bytes, shell: Shell) -> None:
         if match.start() and blank[match.start() - 1 : match.start()] == b"\\":
             continue
         shell.doubt("hidden-backticks")
-        shell.run_text(match[1].decode("utf-8", "replace"), context="substitution")
+        shell.run_text(unshield(match[1]), context="substitution")
 
 
 def _is_literal_body(node: Node) -> bool:
@@ -83,3 +84,22 @@ def shield_bodies(text: str) -> str:
     nothing for a shell or for Python.
     """
     return _BODY_THAT_BEGINS_SO.sub(r"\1#\n", text)
+
+
+_ONE_LINE = frozenset({"command", "redirected_statement", "file_redirect", "herestring_redirect"})
+
+
+def swallowed_lines(root: Node, text: bytes) -> list[int]:
+    """Offsets of lines that the parser takes for further words of the command above them."""
+    found: list[int] = []
+    stack = [root]
+    while stack:
+        node = stack.pop()
+        stack += node.children
+        if node.type not in _ONE_LINE:
+            continue
+        for before, after in itertools.pairwise(node.children):
+            gap = text[before.end_byte : after.start_byte]
+            if b"\n" in gap.replace(b"\\\n", b"") and before.type != "heredoc_redirect":
+                found.append(after.start_byte)
+    return found

@@ -90,7 +90,6 @@ class CommandFact:
         context: plain, substitution, procsub, function, heredoc, code.
         stdin: none, pipe, file, heredoc, herestring.
         depth: How many texts of commands it lies within.
-        background: It goes on when the shell has ended.
     """
 
     program: str = ""
@@ -101,7 +100,6 @@ class CommandFact:
     context: str = "plain"
     stdin: str = "none"
     depth: int = 0
-    background: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -106,9 +106,28 @@ def text_of(node: Node, values: Values) -> Word:
     return Word(text, harmless=spelling.unknown and spelling.harmless)
 
 
+_UNUSUAL = re.compile(r"[^\n\t\x20-\x7e]")
+_SHIELDED = re.compile(r"\u00fe([0-9a-f]{1,6})\u00fe")
+
+
+def shield(text: str) -> bytes:
+    """A text as the parser gets it: only characters that it reads as bash does.
+
+    The parser takes white space of every script for a separator, which bash does not, and asks
+    the C library about characters that its tables do not hold, which can end the process. So each
+    character beyond plain ASCII becomes letters and digits; `unshield` turns them back.
+    """
+    return _UNUSUAL.sub(lambda m: f"\u00fe{ord(m[0]):x}\u00fe", text).encode()
+
+
+def unshield(text: bytes) -> str:
+    """What `shield` was given."""
+    return _SHIELDED.sub(lambda m: chr(int(m[1], 16)), text.decode("utf-8", "replace"))
+
+
 def source(node: Node) -> str:
     """A node's text."""
-    return (node.text or b"").decode("utf-8", "replace")
+    return unshield(node.text or b"")
 
 
 _COMPOUND = frozenset({"concatenation", "translated_string", "command_name"})
@@ -144,13 +163,13 @@ def _spell_parts(node: Node, values: Values, out: _Spelling, *, quoted: bool) ->
     at = 0
     for child in node.children:
         start, end = child.start_byte - node.start_byte, child.end_byte - node.start_byte
-        _spell_text(whole[at:start].decode("utf-8", "replace"), out, _QUOTED if quoted else _PLAIN)
+        _spell_text(unshield(whole[at:start]), out, _QUOTED if quoted else _PLAIN)
         at = end
         if child.is_named:
             _spell(child, values, out, quoted=quoted)
         elif child.type not in {'"', "$"} or (child.type == "$" and quoted):
             _spell_text(source(child), out, _QUOTED if quoted else _PLAIN)
-    _spell_text(whole[at:].decode("utf-8", "replace"), out, _QUOTED if quoted else _PLAIN)
+    _spell_text(unshield(whole[at:]), out, _QUOTED if quoted else _PLAIN)
 
 
 def _spell_text(text: str, out: _Spelling, how: int) -> None:

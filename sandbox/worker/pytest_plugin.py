@@ -67,14 +67,24 @@ class Reporter:
             self.selected: List[str] = json.load(file)
         self.selected_set = set(self.selected)
         self.root = str(getattr(config, "rootpath", None) or config.rootdir)
+        self.ids: Dict[str, str] = {}
         self.outcomes: Dict[str, Dict[str, Any]] = {}
         self.status = -1
 
     def id_of(self, nodeid: str) -> str:
         """The id relative to the workspace, whatever pytest took as its root."""
+        if nodeid in self.ids:
+            return self.ids[nodeid]
         path, colons, rest = nodeid.partition("::")
         whole = os.path.normpath(os.path.join(self.root, path))
         return os.path.relpath(whole, self.workspace).replace(os.sep, "/") + colons + rest
+
+    def _learn(self, item: Any) -> None:
+        """Note where a test's file lies: outside pytest's root its node id does not tell."""
+        path = str(getattr(item, "path", None) or item.fspath)
+        if os.path.isabs(path):
+            name = os.path.relpath(path, self.workspace).replace(os.sep, "/")
+            self.ids[item.nodeid] = name + "".join(item.nodeid.partition("::")[1:])
 
     @pytest.hookimpl(tryfirst=True)
     def pytest_collection(self, session: Any) -> None:
@@ -92,6 +102,8 @@ class Reporter:
     @pytest.hookimpl(trylast=True)
     def pytest_collection_modifyitems(self, config: Any, items: "List[Any]") -> None:
         """Keep the selected tests; say which of them are not there."""
+        for item in items:
+            self._learn(item)
         if self.selected:
             found: Set[str] = set()
             kept = [item for item in items if self._wanted(item, found)]
@@ -272,4 +284,7 @@ class Tracer:
 def pytest_configure(config: Any) -> None:
     """Report this session; workers of a distributed one tell it through their head."""
     if _REPORT is not None:
-        config.pluginmanager.register(Reporter(_REPORT, config), "journeyman-reporter")
+        reporter = Reporter(_REPORT, config)
+        if reporter.selected or reporter.covers:
+            config.option.dist = "no"  # pytest-xdist: its workers know of no selection
+        config.pluginmanager.register(reporter, "journeyman-reporter")

@@ -249,7 +249,7 @@ def _read_session(file: "IO[str]", data: "Dict[str, Any]") -> "List[str]":
         if test["id"] in covered:
             test["coverage"] = covered[test["id"]]
     data["tests"] += tests
-    data["complete"] = data["complete"] and status in _PROPER_ENDS
+    data["complete"] = data["complete"] and status in _PROPER_ENDS and not running
     return missing
 
 

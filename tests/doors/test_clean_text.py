@@ -23,6 +23,20 @@ def test_colours_of_the_source_are_dropped(code: str) -> None:
     assert clean(f"{code}red{code}") == "red"
 
 
+@pytest.mark.parametrize(
+    "code",
+    [
+        *(0x1B, 0x7F, 0x85, 0x9B, 0xAD, 0x61C, 0x200B, 0x200E, 0x2028, 0x202E, 0x2060, 0x2066),
+        *(0x2069, 0x3164, 0xFE0F, 0xFEFF, 0xFFF9, 0xE0001, 0xE0041, 0xE007F, 0xE0100, 0xD800),
+    ],
+    ids=hex,
+)
+def test_what_is_invisible_or_turns_text_is_shown_as_an_escape(code: int) -> None:
+    shown = clean(f"a{chr(code)}b")
+    assert shown.isascii()
+    assert f"{code:x}" in shown
+
+
 @given(st.text())
 def test_no_control_separator_or_surrogate_character_survives(text: str) -> None:
     left = {unicodedata.category(c) for c in clean(text) if c not in "\n\t"}

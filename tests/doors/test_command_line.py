@@ -94,7 +94,7 @@ def test_the_evidence_levels_of_the_option_are_those_of_the_record() -> None:
 def test_wrong_use_is_two_lines_and_exit_2(arguments: list[str], tmp_path: Path) -> None:
     done = journeyman(*arguments, cwd=tmp_path)
     assert done.returncode == Outcome.USAGE.exit_code, done.stderr
-    first, second = done.stderr.strip().splitlines()[-2:]
+    first, second = done.stderr.splitlines()
     assert first.startswith("Error: ")
     assert second.startswith("  Next: ")
     assert "Traceback" not in done.stderr
@@ -106,6 +106,7 @@ def test_wrong_use_is_one_object_where_an_object_was_asked_for() -> None:
     result = json.loads(done.stdout)
     assert (result["outcome"], result["exit_code"]) == ("usage", 2)
     assert "/does/not/exist" in result["reason"]
+    assert "--repo" in result["reason"], "what to do next is said here too"
 
 
 def test_a_fault_of_ours_is_two_lines_and_a_file(tmp_path: Path) -> None:

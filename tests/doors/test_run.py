@@ -25,6 +25,13 @@ ROOT = Path(__file__).resolve().parents[2]
 FIXTURES = ROOT / "tests" / "fixtures"
 START = [sys.executable, str(ROOT / "journeyman.py")]
 TASK = (FIXTURES / "red_test.md").read_text()
+SECOND = """
+from stockroom.levels import Shelf
+
+
+def test_an_empty_shelf_at_minimum_0_is_not_ordered():
+    assert Shelf({"nut": 0, "bolt": 3}).to_order(0) == []
+"""
 BUG = "if count <= minimum)"
 """On the line that the search must change; in which of several right ways is its own choice."""
 
@@ -39,8 +46,9 @@ def home(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
 
 @pytest.fixture
 def repo(tmp_path: Path) -> Path:
-    """A folder without git whose one test is red."""
+    """A folder without git with two red tests of one bug: enough for the search to be sure."""
     shutil.copytree(FIXTURES / "red_test", tmp_path / "stockroom")
+    (tmp_path / "stockroom" / "tests" / "test_empty.py").write_text(SECOND)
     return tmp_path / "stockroom"
 
 
@@ -207,7 +215,7 @@ def test_a_model_nobody_knows_is_wrong_use(home: Path, repo: Path) -> None:
 def test_a_signal_stops_cleanly_and_the_session_can_be_resumed(
     home: Path, repo: Path, number: signal.Signals, outcome: Outcome
 ) -> None:
-    slow = "import time\n\n\ndef test_slow():\n    time.sleep(4)\n"
+    slow = "import time\n\n\ndef test_slow():\n    time.sleep(1.5)\n"
     (repo / "tests" / "test_slow.py").write_text(slow)
     command = [*START, "run", TASK, "--repo", str(repo), "--output", "stream-json"]
     with subprocess.Popen(
@@ -227,6 +235,8 @@ def test_a_signal_stops_cleanly_and_the_session_can_be_resumed(
     assert (result["type"], result["outcome"]) == ("result", outcome.label)
     session = result["session_id"]
     assert f"journeyman resume {session}" in errors
+    if number == signal.SIGTERM:
+        return  # the way on is the same, and costs half a minute
 
     again = journeyman(home, "resume", session, "--output", "json")
     assert again.returncode == Outcome.VERIFIED.exit_code, again.stderr
@@ -237,7 +247,7 @@ def test_init_says_five_lines_and_what_it_wrote_is_used(home: Path, repo: Path) 
     first = journeyman(home, "init", "--repo", str(repo))
     words = [line.split()[0] for line in first.stdout.splitlines()]
     assert words == ["Language", "Interpreter", "Setup", "Tests", "Baseline"]
-    assert "red: 1 failed, 10 passed" in first.stdout
+    assert "red: 2 failed, 16 passed" in first.stdout
     config = repo / ".journeyman" / "config.toml"
     assert not config.exists(), "without a yes nothing is written"
 

@@ -183,6 +183,8 @@ def nested(levels: int) -> Any:
         ShellRequest(command="(" * 5000 + "x" + ")" * 5000),
         ShellRequest(command="eval " * 5000 + "x"),
         ShellRequest(command="x " * 200_000),
+        ShellRequest(command="for a in {1..9}; do " * 12 + "x" + "; done" * 12),
+        ShellRequest(command="x='" + 'eval "$x"; ' * 50 + '\'; eval "$x"'),
         PythonRequest(code="x" * 600_000),
         RememberRequest(solution={"a": nested(100)}),
         ApplyRequest(patch="not a patch", target="."),
@@ -317,6 +319,43 @@ def test_a_secret_that_was_there_before_may_be_moved(baseline: Pack) -> None:
     line = f'KEY = "{sample("token")}"'
     edit = EditRequest(operation="replace", path="a.py", old=line, new=f"# old\n{line}")
     assert judge(baseline, edit, CONTAINED).decision is Decision.ALLOW
+
+
+def test_a_mask_that_cannot_be_turned_back_is_not_written_into_a_file(baseline: Pack) -> None:
+    masks = Masks(b"key")
+    known = masks.mask(sample("token"), ALL_KINDS)
+    lost = "<token:00000000>"
+
+    def verdict_on(old: str, new: str) -> Verdict:
+        edit = EditRequest(operation="replace", path="a.py", old=old, new=new)
+        action = Action(session_id="s", step=0, index=0, tool="edit", request=edit)
+        return Gate([baseline], CONTAINED, masks).judge(action)
+
+    assert verdict_on("x", f"y = {known}").decision is Decision.ALLOW
+    assert verdict_on(f"x = {lost}", f"y = {lost}").decision is Decision.ALLOW
+    assert verdict_on("x", f"y = {lost}").rule == "gate.unknown-mask"
+
+
+def test_a_made_up_password_may_stand_in_a_test(baseline: Pack) -> None:
+    for path, decision in (("tests/test_a.py", Decision.ALLOW), ("src/a.py", Decision.DENY)):
+        edit = EditRequest(operation="create", path=path, new=sample("password"))
+        assert judge(baseline, edit, CONTAINED).decision is decision
+
+
+@pytest.mark.parametrize(
+    "command",
+    ["cat *.json", "rg x *.yml", "cat config/*.toml", "cat .docker/Dockerfile", "grep -r x src/shadow",
+     "cat docker/example.env", "cat src/secrets/__init__.py", "cat .gitignore .github/workflows/ci.yml",
+     "cat tests/certs/server.key", "ls -la ~", "cat .npmignore"],
+)  # fmt: skip
+def test_files_that_are_only_named_like_secrets_are_read(baseline: Pack, command: str) -> None:
+    verdict = judge(baseline, ShellRequest(command=command), CONTAINED)
+    assert verdict.decision is Decision.ALLOW, verdict
+
+
+def test_constants_that_double_do_not_fill_the_memory(baseline: Pack) -> None:
+    command = "a=0123456789; " + "a=$a$a; " * 60 + "echo $a"
+    assert judge(baseline, ShellRequest(command=command), CONTAINED).decision is Decision.ALLOW
 
 
 def patch_of(path: str, *header: str, added: str = "x") -> str:

@@ -6,9 +6,11 @@ import os
 import signal
 import subprocess
 import sys
+import tarfile
 import time
 import uuid
 from collections.abc import Iterator
+from io import BytesIO
 from pathlib import Path
 
 import docker
@@ -32,8 +34,9 @@ time.sleep(600)
 
 @pytest.fixture(scope="module")
 def client() -> Iterator[docker.DockerClient]:
-    with connect() as found:
-        yield found
+    found = connect()
+    yield found
+    found.close()
 
 
 def count(client: docker.DockerClient, session: str) -> int:
@@ -150,10 +153,9 @@ def test_an_image_that_is_not_there_is_said() -> None:
 
 def test_an_image_without_python_is_said(client: docker.DockerClient, image: str) -> None:
     name = f"journeyman-test-{uuid.uuid4().hex[:8]}"
-    bare = client.containers.create(image, ["sh", "-c", "rm -f /usr/bin/python3*"], user="0:0")
+    bare = client.containers.create(image, ["true"], network_mode="none")
     try:
-        bare.start()
-        bare.wait()
+        bare.put_archive("/usr/bin", _tar("python3", b"no program"))
         bare.commit(name, "1")
         with pytest.raises(SandboxMissing, match="No supervisor"):
             DockerSandbox.open(f"{name}:1", session_id=name)
@@ -161,6 +163,15 @@ def test_an_image_without_python_is_said(client: docker.DockerClient, image: str
     finally:
         bare.remove(force=True)
         client.images.remove(f"{name}:1", force=True)
+
+
+def _tar(name: str, data: bytes) -> bytes:
+    buffer = BytesIO()
+    with tarfile.open(fileobj=buffer, mode="w") as tar:
+        info = tarfile.TarInfo(name)
+        info.size = len(data)
+        tar.addfile(info, BytesIO(data))
+    return buffer.getvalue()
 
 
 def test_no_engine_is_said_with_a_way_out(monkeypatch: pytest.MonkeyPatch) -> None:

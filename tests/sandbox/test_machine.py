@@ -14,7 +14,7 @@ import docker
 import pytest
 
 from sandbox.errors import SandboxMissing
-from sandbox.machine import ensure_docker, start_daemon
+from sandbox.machine import ensure_docker, is_stale, start_daemon
 
 pytestmark = pytest.mark.skipif(
     os.geteuid() != 0 or not shutil.which("dockerd"), reason="only root can start a daemon"
@@ -117,3 +117,23 @@ def test_a_daemon_the_user_named_is_the_users_to_start(
     monkeypatch.setenv("DOCKER_HOST", f"unix://{tmp_path}/nobody.sock")
     with pytest.raises(SandboxMissing, match="nobody"):
         ensure_docker(tmp_path, say=lambda _text: None)
+
+
+def test_a_pid_file_is_stale_when_its_process_is_gone_a_zombie_or_another(tmp_path: Path) -> None:
+    pid_file = tmp_path / "x.pid"
+    assert not is_stale(pid_file, "sleep"), "no file is no stale file"
+    with subprocess.Popen(["sleep", "60"]) as process:
+        pid_file.write_text(f"{process.pid}\n")
+        wait_for_name(process.pid, "sleep")
+        assert not is_stale(pid_file, "sleep")
+        assert is_stale(pid_file, "dockerd")
+        process.kill()
+        os.waitid(os.P_PID, process.pid, os.WEXITED | os.WNOWAIT)  # dead, and nobody has looked
+        assert is_stale(pid_file, "sleep")
+    assert is_stale(pid_file, "sleep")
+
+
+def wait_for_name(pid: int, name: str) -> None:
+    """Until the child has become its program."""
+    while Path(f"/proc/{pid}/comm").read_text().strip() != name:
+        continue

@@ -186,7 +186,7 @@ def test_a_selected_test_that_is_not_there_is_said_and_never_green(
         ("test_a.py", b"def test_end():\n    import os; os.kill(os.getpid(), 9)\n", True),
         ("test_a.py", b"def test_end():\n    import ctypes; ctypes.string_at(0)\n", True),
         ("test_a.py", b"def test_end():\n    while True: pass\n", True),
-        ("test_a.py", b"def test_end():\n    import pytest; pytest.exit('over', 0)\n", False),
+        ("test_a.py", b"def test_end():\n    import pytest; pytest.exit('over', 0)\n", True),
     ],
     ids=[
         "conftest _exit", "conftest sys.exit", "module _exit", "test _exit", "killed", "segfault",

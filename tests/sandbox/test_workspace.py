@@ -178,12 +178,12 @@ def test_a_patch_is_laid_into_the_tree_it_was_made_for(
 def test_a_folder_that_the_patch_empties_goes_and_a_file_can_become_a_folder(
     repo: Path, box: DockerSandbox, tmp_path: Path
 ) -> None:
-    command = "rm -r pkg; rm run.sh; mkdir run.sh; echo x > run.sh/inner"
+    command = "rm -r pkg; echo y > pkg; rm run.sh; mkdir run.sh; echo x > run.sh/inner"
     patch, base = modify(repo, box, command, tmp_path)
 
     apply_to_tree(patch, base, repo)
 
-    assert not (repo / "pkg").exists()
+    assert (repo / "pkg").read_text() == "y\n"
     assert (repo / "run.sh/inner").read_text() == "x\n"
 
 

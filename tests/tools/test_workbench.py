@@ -83,11 +83,12 @@ def records(room: Room, folder: Path) -> list[Any]:
 def test_the_verdict_is_in_the_log_before_the_act_and_the_outcome_after(tmp_path: Path) -> None:
     room = Room(tmp_path / "log")
     seen: list[list[str]] = []
-    room.bench._performers = {
-        "shell": lambda _action: (
-            seen.append([r.type for r in records(room, tmp_path / "log")]) or Outcome(exit_code=0)
-        )
-    }
+
+    def perform(_action: Action) -> Outcome:
+        seen.append([record.type for record in records(room, tmp_path / "log")])
+        return Outcome(exit_code=0)
+
+    room.bench._performers = {"shell": perform}
     room.perform(ShellRequest(command="ls"))
 
     assert seen == [["action_judged"]]

@@ -16,6 +16,7 @@ from collections.abc import Iterable
 from typing import IO, Literal, TypeAlias
 
 from agent.doors.clean_text import clean
+from agent.doors.cli.failure import Failure
 from agent.doors.cli.render import Line, render, summary
 from agent.result import Result
 from policies.record import Plan, PlanMade, Record, SessionEnded
@@ -55,12 +56,15 @@ class Output:
         else:
             self._bytes(patch.encode("utf-8", "surrogateescape"))
 
-    def finish(self, result: Result) -> None:
-        """Show how the run ended, after `show_patch`."""
+    def finish(self, result: Result, problem: Failure | None = None) -> None:
+        """Show how the run ended, after `show_patch`, with the two lines of what went wrong."""
         if self.form != "text":
             fields = {"type": "result", **result.model_dump(mode="json")}
             self._result_line(json.dumps(fields, ensure_ascii=True))
-        self.tell(summary(result))
+        if result.log or not problem:
+            self.tell(summary(result))
+        if problem:
+            problem.show()
 
     def tell(self, lines: Iterable[Line]) -> None:
         """Write lines to stderr."""

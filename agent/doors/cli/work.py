@@ -119,11 +119,12 @@ class Work:
                 result = self._without_result(outcome, "stopped before it was under way")
             except Exception as error:  # noqa: BLE001  every end is a result, a fault of ours too
                 problem = failure_of(error) or crashed(error)
-                result = self._without_result(problem.outcome, str(problem))
-        self._output.finish(result)
-        if problem:
-            problem.show()
-        elif result.session_id and result.exit_code in {130, 143}:
+                result = self._without_result(problem.outcome, _reason(problem))
+            finally:
+                if self._stops.session:
+                    self._stops.session.close()
+        self._output.finish(result, problem)
+        if problem is None and result.session_id and result.exit_code in {130, 143}:
             self._output.tell([Line(f"Go on with: journeyman resume {result.session_id}")])
         return result.exit_code
 
@@ -165,7 +166,7 @@ class Work:
         except Exception as error:  # noqa: BLE001  whatever it is, the patch must still come out
             problem = failure_of(error) or crashed(error)
         ended = {"outcome": problem.outcome.label, "exit_code": problem.outcome.exit_code}
-        return result.model_copy(update={**ended, "reason": str(problem)}), problem
+        return result.model_copy(update={**ended, "reason": _reason(problem)}), problem
 
     def _applied(self, result: Result) -> Result:
         session = self._stops.session
@@ -196,6 +197,10 @@ class Work:
             reason=reason,
             evidence=Evidence(level="none"),
         )
+
+
+def _reason(problem: Failure) -> str:
+    return f"{problem.message.rstrip('.')}. {problem.remedy}"
 
 
 def _noted(result: Result, note: str) -> Result:

@@ -230,6 +230,6 @@ def _docstring_examples(functions: List[Any]) -> "List[Tuple[Example, Dict[str, 
     for function in functions:
         scope = function.__globals__
         others = frozenset(scope) | frozenset(dir(builtins))
-        for example in examples_of(function.__doc__ or "", function.__name__, others)[:20]:
-            found.append((example, scope))
+        examples = examples_of(function.__doc__ or "", function.__name__, others)[:20]
+        found += [(example, scope) for example in examples]
     return found

@@ -6,7 +6,7 @@ import time
 from typing import Any, Callable, Dict, List, Set
 
 from . import items
-from .forks import Alarm, each
+from .forks import Alarm, beat, each
 
 LEAST_S = 0.02
 """Least CPU limit of one test: some ticks of the kernel's clock."""
@@ -49,12 +49,14 @@ class Bench:
         """CPU seconds that a test may take with an edit."""
         own = self.cpu.get(test)
         if own is None:
-            folder = [s for t, s in self.cpu.items() if t.split("::")[0] == test.split("::")[0]]
-            own = max(folder, default=self.slowest())
+            file = test.partition("::")[0]
+            beside = [s for t, s in self.cpu.items() if t.partition("::")[0] == file]
+            own = max(beside, default=self.slowest())
         return min(MOST_S, max(LEAST_S, TIMES * own))
 
     def run(self, test: str, *, cpu_s: "float | None" = None) -> items.Report:
         """Run one test in this process."""
+        beat()
         limit = self.limit(test) if cpu_s is None else cpu_s
         return items.run(self.items[test], self.alarm, cpu_s=limit, full=test in self.full)
 

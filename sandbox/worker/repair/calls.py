@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import ast
 import collections
-import datetime
+import datetime as dt
 import decimal
 import difflib
 import functools
@@ -14,7 +14,7 @@ from typing import Iterator
 
 from .scope import FUNCTIONS
 from .site import Site
-from .source import Splice
+from .source import Splice, neighbours
 
 _FAMILIES = (
     ("lower", "upper", "swapcase", "capitalize", "title", "casefold"),
@@ -55,10 +55,10 @@ _TYPES = (
     dict,
     set,
     tuple,
-    datetime.datetime,
-    datetime.date,
-    datetime.time,
-    datetime.timedelta,
+    dt.datetime,
+    dt.date,
+    dt.time,
+    dt.timedelta,
     re.Match,
     re.Pattern,
     pathlib.PurePosixPath,
@@ -154,7 +154,7 @@ def arguments(site: Site) -> Iterator[Splice]:
         return
     text = site.source.text
     spans = [site.source.span(a) for a in node.args]
-    for left, right in zip(spans, spans[1:]):  # noqa: B905  # strict= needs Python 3.10
+    for left, right in neighbours(spans):
         between = text[left[1] : right[0]]
         swapped = text[slice(*right)] + between + text[slice(*left)]
         yield Splice("swap-args", left[0], right[1], swapped)

@@ -46,11 +46,11 @@ class Engine:
         request = self._request
         file = request["table"]
         if request["operation"] == "localise":
-            answer, table = localise.localise(bench, request)
+            answer, numbered = localise.localise(bench, request)
             with open(file, "w") as stream:
-                json.dump(table, stream)
+                json.dump(numbered, stream)
             return answer
-        table = _table(file)
+        table: "Dict[str, Any] | None" = _table(file)
         if table is None and request["ids"]:
             return {"lost": "the table of candidates is gone: localise again"}
         if table is None or not (request["ids"] or _fits(table, request)):

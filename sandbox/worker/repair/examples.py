@@ -1,7 +1,7 @@
 """Examples in docstrings, as extra tests: doctest's form, and the looser ones that people write.
 
-    >>> f(3)                f(3) == 4        f(3) # => 4        Input: a = 3, b = 1     For a = 3,
-    4                       f(3) returns 4                      Output: 4               the result should be 4
+>>> f(3)                f(3) == 4        f(3) # => 4        Input: a = 3, b = 1     For a = 3,
+4                       f(3) returns 4                      Output: 4               the result should be 4
 """
 
 from __future__ import annotations

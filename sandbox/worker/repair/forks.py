@@ -11,6 +11,7 @@ differ from run to run. Sleeping for long without using any CPU is ended too.
 from __future__ import annotations
 
 import contextlib
+import functools
 import gc
 import json
 import mmap
@@ -20,17 +21,25 @@ import select
 import signal
 import struct
 import time
-from typing import Any, Callable, Iterator, Tuple
+from typing import Any, Callable, Iterator, List, Tuple
 
 TICKS = os.sysconf("SC_CLK_TCK")
 STALL_CPU_S = 0.4
 """CPU beyond a piece's own limit after which the child is taken to be deaf to its alarm."""
 SLEEP_S = 4.0
 """Wall time without any CPU used after which a child is taken to sleep for ever."""
-_SLOT = struct.Struct("=qd")
+_SLOT = struct.Struct("=qqd")
 
 Work = Callable[[int], Any]
-Died = Tuple[str, str]
+
+
+_beats: List[Callable[[], None]] = []
+
+
+def beat() -> None:
+    """Say that a piece of work goes on: the CPU that the parent allows it counts from here."""
+    for tell in _beats:
+        tell()
 
 
 class Expired(BaseException):
@@ -91,7 +100,8 @@ class Child:
                 os.dup2(null, descriptor)
             limit_memory(memory)
             for at, number in enumerate(numbers):
-                self.shared[:] = _SLOT.pack(at, time.process_time())
+                self._tell(at)
+                _beats[:] = [functools.partial(self._tell, at)]
                 result = work(number)
                 line = json.dumps([number, result]).encode() + b"\n"
                 while line:
@@ -99,19 +109,24 @@ class Child:
         finally:
             os._exit(0)
 
-    def at(self) -> int:
-        """Index of the piece that the child is at."""
-        return int(_SLOT.unpack(self.shared[:])[0])
+    def _tell(self, at: int) -> None:
+        _, beats, _ = _SLOT.unpack(self.shared[:])
+        self.shared[:] = _SLOT.pack(at, beats + 1, time.process_time())
+
+    def at(self) -> Tuple[int, int]:
+        """Index of the piece that the child is at, and how often it has said that it goes on."""
+        at, beats, _ = _SLOT.unpack(self.shared[:])
+        return at, beats
 
     def cpu(self) -> float:
-        """CPU seconds used since the piece was begun, as the kernel counts them."""
+        """CPU seconds used since the child last said that it goes on, as the kernel counts them."""
         try:
             with open(f"/proc/{self.pid}/stat", "rb") as file:
                 fields = file.read().rsplit(b")", 1)[1].split()
         except OSError:
             return 0.0
         used = (int(fields[11]) + int(fields[12])) / TICKS
-        return max(0.0, used - float(_SLOT.unpack(self.shared[:])[1]))
+        return max(0.0, used - float(_SLOT.unpack(self.shared[:])[2]))
 
     def lines(self, wait_s: float) -> tuple[list[bytes], bool]:
         """Results that came within the time, and whether the child has closed its end."""
@@ -159,7 +174,8 @@ def each(
     Args:
         numbers: The pieces.
         work: Does one, in a child.
-        cpu_s: Most CPU seconds that a piece may use before its child is ended from outside.
+        cpu_s: Most CPU seconds that a piece may use between two calls of `beat` before its child
+            is ended from outside.
         stop: Asked between results; True ends it.
         a_fork: Pieces after which a fresh child takes over, so that leaked state does not last.
         memory: Bytes of address space a child may add.
@@ -194,7 +210,7 @@ def _results(
     child: Child, chunk: list[int], cpu_s: Callable[[int], float], stop: Callable[[], bool]
 ) -> Iterator[bytes | None]:
     """Result lines of a child; None when it is deaf or asleep and has to be ended."""
-    seen, moved, used, count = -1, time.monotonic(), 0.0, 0
+    seen, moved, used, count = (-1, -1), time.monotonic(), 0.0, 0
     while count < len(chunk):
         lines, closed = child.lines(0.05)
         for line in lines:
@@ -207,7 +223,7 @@ def _results(
             if at != seen:
                 used = 0.0
             seen, moved, used = at, time.monotonic(), max(cpu, used)
-        limit = cpu_s(chunk[at])
+        limit = cpu_s(chunk[at[0]])
         if not lines and (cpu > limit + STALL_CPU_S or time.monotonic() - moved > SLEEP_S + limit):
             yield None
             return

@@ -8,7 +8,7 @@ from typing import Callable, Iterator, NamedTuple
 from . import calls, expressions, literals, operations, statements
 from .scope import FUNCTIONS, Function, Scope
 from .site import Site
-from .source import Source, Splice, tightened
+from .source import Source, Splice, leftmost, tightened
 
 Operator = Callable[[Site], Iterator[Splice]]
 
@@ -129,7 +129,7 @@ def _in_scope(
             for edit in operator(site):
                 for filled in _filled(edit, raised):
                     tight = tightened(source.text, filled)
-                    key = (tight.start, tight.end, tight.new)
+                    key = leftmost(source.text, tight)
                     if key not in seen and (tight.new or tight.start != tight.end):
                         seen.add(key)
                         yield Found(tight, source.line_of(filled.start), 0, slow=False)

@@ -62,9 +62,8 @@ class Recorder:
             self._known[filename] = self._is_project(filename)
         return self._known[filename]
 
-    def __enter__(self) -> Recorder:
+    def __enter__(self) -> None:
         sys.setprofile(self._event)
-        return self
 
     def __exit__(self, *_: object) -> None:
         sys.setprofile(None)
@@ -173,23 +172,23 @@ def _domain(seeds: List[Call]) -> Dict[Tuple[str, Any], Set[str]]:
 
 
 def _traits(value: Any, depth: int = 0) -> Iterator[str]:
-    """Sign of numbers, emptiness and nesting of containers, kinds of letters in strings."""
+    """What is not a matter of course: negative, zero, empty; kinds of letters in strings."""
     if isinstance(value, (int, float)) and not isinstance(value, bool):
-        sign = "negative" if value < 0 else "positive" if value else "zero"
-        yield f"{depth}:{type(value).__name__} {sign}"
+        if value <= 0:
+            yield f"{depth}:{'negative' if value else 'zero'}"
     elif isinstance(value, str):
         if not value:
             yield f"{depth}:no text"
         for letter in value:
-            kind = "lower" if letter.islower() else "upper" if letter.isupper() else ""
-            yield f"{depth}:letter {kind or ('digit' if letter.isdigit() else letter)}"
+            kind = "upper" if letter.isupper() else "digit" if letter.isdigit() else letter
+            if not letter.islower():
+                yield f"{depth}:letter {kind}"
     elif isinstance(value, (list, tuple, set, frozenset, dict)):
         inner = [*value, *value.values()] if isinstance(value, dict) else list(value)
-        yield f"{depth}:{type(value).__name__} {'of some' if inner else 'of none'}"
+        if not inner:
+            yield f"{depth}:nothing in it"
         for element in inner:
             yield from _traits(element, depth + 1)
-    else:
-        yield f"{depth}:{type(value).__name__}"
 
 
 def _mutations(
@@ -199,8 +198,13 @@ def _mutations(
         (name, value) for name, value in call.arguments.items() if name not in ("self", "cls")
     ]
     places += list(enumerate(call.stars))
+    name = call.function.__qualname__
     variants = [
-        [(place, new) for new in _variants(value, chance)]
+        [
+            (place, new)
+            for new in _variants(value, chance)
+            if domain[name, place].issuperset(_traits(new))
+        ]
         for place, value in places
         if plain(value)
     ]
@@ -285,6 +289,6 @@ def normal(value: Any, depth: int = 0) -> str:
     if isinstance(value, types.GeneratorType):
         return "generator " + normal(list(itertools.islice(value, 100)), depth + 1)
     text = repr(value)
-    if type(value).__repr__ is object.__repr__:
+    if getattr(type(value), "__repr__", None) == object.__repr__:
         text = type(value).__name__ + normal(getattr(value, "__dict__", {}), depth + 1)
     return _ADDRESS.sub("0x", text)[:4000]

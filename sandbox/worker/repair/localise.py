@@ -7,7 +7,7 @@ import builtins
 import os
 import re
 import time
-from typing import Any, Dict, Iterator, List, Tuple
+from typing import Any, Dict, Iterator, List, Set, Tuple
 
 from .bench import Bench, Budget
 from .forks import each
@@ -86,7 +86,8 @@ def _spectra(
     def work(number: int) -> List[Any]:
         test = tests[number]
         limit = 15 * (bench.limit(test) if test not in bench.hangs else 0.05)
-        with Tracer(wanted) as tracer:
+        tracer = Tracer(wanted)
+        with tracer:
             report = bench.run(test, cpu_s=max(limit, 0.5))
         return [report.cpu_s, sorted(tracer.lines)]
 
@@ -170,7 +171,7 @@ def _made_at_import(source: Source, lines: Dict[int, float]) -> Dict[int, float]
     defaults of parameters.
     """
     readers: Dict[str, float] = {}
-    inside = set()
+    inside: Set[int] = set()
     found: Dict[int, float] = {}
     for unit in units(source):
         span = range(unit.lineno, (unit.end_lineno or unit.lineno) + 1)

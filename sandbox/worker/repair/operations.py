@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import ast
 import re
-from typing import Iterator
+from typing import Iterator, Tuple
 
 from .site import Site
-from .source import Splice
+from .source import Splice, neighbours
 
 _COMPARE = {
     ast.Lt: "<",
@@ -91,9 +91,7 @@ def shifts(site: Site) -> Iterator[Splice]:
             isinstance(op, (ast.Lt, ast.LtE, ast.Gt, ast.GtE, ast.Eq)) for op in parent.ops
         )
         role = "shift" if ordered else ""
-    elif type(parent).__name__ in ("Slice", "Index"):
-        role = "index"
-    elif isinstance(parent, ast.Subscript) and parent.slice is node:
+    elif type(parent).__name__ in ("Slice", "Index") or getattr(parent, "slice", None) is node:
         role = "index"
     elif isinstance(parent, ast.Call) and getattr(parent.func, "id", "") == "range":
         role = "range"
@@ -115,7 +113,7 @@ def arithmetic(site: Site) -> Iterator[Splice]:
     where = _token(site, node.left, node.right, symbol) if symbol else None
     if where is None:
         return
-    family = _BITS + ("+", "-", "and", "or") if symbol in _BITS else _NUMERIC
+    family: Tuple[str, ...] = (*_BITS, "+", "-", "and", "or") if symbol in _BITS else _NUMERIC
     kinds = {site.scope.kind(node.left), site.scope.kind(node.right)}
     if kinds & {"str", "list"} and symbol in ("+", "*", "%"):
         family = ()
@@ -170,13 +168,13 @@ def moved_operators(site: Site) -> Iterator[Splice]:
 
 
 def logic(site: Site) -> Iterator[Splice]:
-    """and for or, an operand dropped or grouped with its neighbour."""
+    """And for or, an operand dropped or grouped with its neighbour."""
     node = site.node
     if not isinstance(node, ast.BoolOp):
         return
     symbol, other = ("and", "or") if isinstance(node.op, ast.And) else ("or", "and")
     values = node.values
-    for left, right in zip(values, values[1:]):  # noqa: B905  # strict= needs Python 3.10
+    for left, right in neighbours(values):
         where = _token(site, left, right, symbol)
         if where is not None:
             yield Splice("and-or", where[0], where[1], other)

@@ -25,6 +25,7 @@ _ATOMS = (
     ast.DictComp,
     ast.JoinedStr,
 )
+_NO_INGREDIENTS = (ast.Constant, ast.Starred, ast.GeneratorExp, ast.Lambda, ast.JoinedStr)
 _KIND_OF_CALL = {
     "len": "int",
     "int": "int",
@@ -122,22 +123,19 @@ class Scope:
 
     def kind(self, node: ast.AST) -> str:
         """`int`, `str`, `list`, `set`, `dict`, `bool`, or empty where reading does not tell."""
+        kind = next((kind for type_, kind in _KIND_OF_NODE if isinstance(node, type_)), "")
         if isinstance(node, ast.Constant):
-            return kind_of_constant(node.value)
-        for type_, kind in _KIND_OF_NODE:
-            if isinstance(node, type_):
-                return kind
-        if isinstance(node, ast.Name):
-            return self.kinds.get(node.id, "")
-        if isinstance(node, ast.UnaryOp):
-            return "bool" if isinstance(node.op, ast.Not) else "int"
-        if isinstance(node, ast.BinOp):
-            return self._kind_of_operation(node)
-        if isinstance(node, ast.Call):
-            func = node.func
-            name = func.id if isinstance(func, ast.Name) else getattr(func, "attr", "")
-            return _KIND_OF_CALL.get(name, "")
-        return ""
+            kind = kind_of_constant(node.value)
+        elif isinstance(node, ast.Name):
+            kind = self.kinds.get(node.id, "")
+        elif isinstance(node, ast.UnaryOp):
+            kind = "bool" if isinstance(node.op, ast.Not) else "int"
+        elif isinstance(node, ast.BinOp):
+            kind = self._kind_of_operation(node)
+        elif isinstance(node, ast.Call):
+            name = getattr(node.func, "id", getattr(node.func, "attr", ""))
+            kind = _KIND_OF_CALL.get(name, "")
+        return kind
 
     def _kind_of_operation(self, node: ast.BinOp) -> str:
         left, right = self.kind(node.left), self.kind(node.right)
@@ -191,13 +189,12 @@ class Scope:
     def _expressions(self) -> list[tuple[str, ast.expr]]:
         found: dict[str, ast.expr] = {}
         for node in self.nodes:
-            if isinstance(node, ast.expr) and not isinstance(
-                node, (ast.Constant, ast.Starred, ast.GeneratorExp, ast.Lambda, ast.JoinedStr)
-            ):
-                if isinstance(getattr(node, "ctx", ast.Load()), ast.Load):
-                    text = self.source.segment(node)
-                    if len(text) <= 60 and "\n" not in text:
-                        found.setdefault(text, node)
+            if not isinstance(node, ast.expr) or isinstance(node, _NO_INGREDIENTS):
+                continue
+            text = self.source.segment(node)
+            is_read = isinstance(getattr(node, "ctx", ast.Load()), ast.Load)
+            if is_read and len(text) <= 60 and "\n" not in text:
+                found.setdefault(text, node)
         return list(found.items())
 
 

@@ -100,4 +100,6 @@ def stand_in(node: ast.AST, parent: ast.AST | None) -> bool:
         return False
     if isinstance(parent, ast.Call) and parent.func is node:
         return False
+    if isinstance(node, ast.Tuple) and any(isinstance(e, ast.Slice) for e in node.elts):
+        return False
     return not isinstance(parent, ast.Expr)

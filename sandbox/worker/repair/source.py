@@ -13,7 +13,9 @@ import hashlib
 import io
 import re
 import tokenize
-from typing import NamedTuple
+from typing import List, NamedTuple, Sequence, Tuple, TypeVar
+
+T = TypeVar("T")
 
 _LINE_END = re.compile(r"\r\n|\r|\n")
 
@@ -100,6 +102,11 @@ class Source:
         return text.encode(self.encoding)
 
 
+def neighbours(sequence: Sequence[T]) -> List[Tuple[T, T]]:
+    """Each element with the next one."""
+    return [(sequence[i], sequence[i + 1]) for i in range(len(sequence) - 1)]
+
+
 def splice(text: str, edits: list[Splice]) -> str:
     """The text with all edits made.
 
@@ -107,7 +114,7 @@ def splice(text: str, edits: list[Splice]) -> str:
         ValueError: Two edits overlap.
     """
     ordered = sorted(edits, key=lambda e: (e.start, e.end))
-    for before, after in zip(ordered, ordered[1:]):  # noqa: B905  # strict= needs Python 3.10
+    for before, after in neighbours(ordered):
         if after.start < before.end or after.start == before.start:
             raise ValueError("two edits of one candidate overlap")
     for edit in reversed(ordered):
@@ -125,6 +132,21 @@ def tightened(text: str, edit: Splice) -> Splice:
     while tail < min(len(old), len(new)) - head and old[-1 - tail] == new[-1 - tail]:
         tail += 1
     return Splice(edit.operator, edit.start + head, edit.end - tail, new[head : len(new) - tail])
+
+
+def leftmost(text: str, edit: Splice) -> Tuple[int, int, str]:
+    """What an edit does, by its leftmost place: equal for two ways to the same text.
+
+    What only adds or only takes away can often stand at several places with one result.
+    """
+    _, start, end, new = edit
+    if start == end and new:
+        while start and text[start - 1] == new[-1]:
+            start, end, new = start - 1, end - 1, new[-1] + new[:-1]
+    elif not new:
+        while start and start < end and text[start - 1] == text[end - 1]:
+            start, end = start - 1, end - 1
+    return start, end, new
 
 
 def whole_lines(old: str, new: str) -> tuple[int, str, str]:

@@ -38,17 +38,16 @@ class Tracer:
             self._paths[filename] = self._wanted(filename)
         return self._paths[filename]
 
-    def __enter__(self) -> Tracer:
+    def __enter__(self) -> None:
         self.lines = set()
         if self._monitoring is None:
             sys.settrace(self._call)
-            return self
+            return
         events = self._monitoring.events
         self._monitoring.use_tool_id(self._tool, "repair")
         self._monitoring.register_callback(self._tool, events.LINE, self._line)
         self._monitoring.set_events(self._tool, events.LINE)
         self._monitoring.restart_events()
-        return self
 
     def __exit__(self, *_: object) -> None:
         if self._monitoring is None:
@@ -63,7 +62,7 @@ class Tracer:
             self.lines.add((path, line))
         return self._monitoring.DISABLE
 
-    def _call(self, frame: FrameType, event: str, _: Any) -> Any:
+    def _call(self, frame: FrameType, _event: str, _: Any) -> Any:
         path = self._path(frame.f_code.co_filename)
         if path is None:
             return None

@@ -24,6 +24,7 @@ _AUGMENTED = {
     ast.BitAnd: "&",
     ast.BitXor: "^",
 }
+_BLOCKS = (ast.For, ast.While, ast.If, ast.With)
 _STEP = "    "
 RAISED = "$raised"
 """Stands for an exception that the failing tests met; filled in by the generator."""
@@ -60,7 +61,7 @@ def deleted(site: Site) -> Iterator[Splice]:
     node = site.node
     if not isinstance(node, ast.stmt) or isinstance(node, (*FUNCTIONS, ast.ClassDef, ast.Pass)):
         return
-    block, at = block_of(site)
+    block, _ = block_of(site)
     if not block:
         return
     operator = "delete"
@@ -276,17 +277,12 @@ def neighbours(site: Site) -> Iterator[Splice]:
             yield Splice(
                 "swap-stmts", site.start, end, site.source.text[start:end] + between + site.text
             )
-    if (
-        at == len(block) - 1
-        and at > 0
-        and isinstance(site.parent, (ast.For, ast.While, ast.If, ast.With))
-    ):
-        if not getattr(site.parent, "orelse", None):
-            indent = site.source.indent(site.parent.lineno)
-            yield Splice(
-                "dedent", site.source.starts[site.line - 1], site.end, indent + _moved(site, indent)
-            )
-    if at > 0 and isinstance(block[at - 1], (ast.For, ast.While, ast.If, ast.With)):
+    start = site.source.starts[site.line - 1]
+    leaves = isinstance(site.parent, _BLOCKS) and not getattr(site.parent, "orelse", None)
+    if leaves and 0 < at == len(block) - 1:
+        indent = site.source.indent(site.parent.lineno)  # type: ignore[union-attr]
+        yield Splice("dedent", start, site.end, indent + _moved(site, indent))
+    if at > 0 and isinstance(block[at - 1], _BLOCKS):
         body = _last_block(block[at - 1])
         indent = site.source.indent(body[0].lineno)
         if site.source.starts_line(site.source.span(body[0])[0]):

@@ -7,8 +7,8 @@ change too. What is made at import (defaults, class attributes, module constants
 """
 
 from __future__ import annotations
-
 import __future__
+
 import ast
 import functools
 import gc

@@ -6,7 +6,7 @@ import os
 from typing import Any, Dict, List, NamedTuple, Optional, Tuple
 
 from . import items
-from .bench import Bench, Budget
+from .bench import MOST_S, Bench, Budget
 from .forks import each
 from .generate import units
 from .source import Source, Splice, splice, tightened, unified, whole_lines
@@ -241,11 +241,11 @@ class Trier:
         def stop() -> bool:
             return budget.spent() or plausible >= most
 
-        limit = sum(self._bench.limit(test) for test in self._red)
+        limit = max(map(self._bench.limit, [*self._red, *self._green]), default=MOST_S)
         for number, result, died in each(
-            list(range(len(candidates))), work, cpu_s=lambda _: min(limit, 20.0), stop=stop
+            list(range(len(candidates))), work, cpu_s=lambda _: limit, stop=stop
         ):
-            verdict = [EXPIRED, limit, "", died] if result is None else result
+            verdict: List[Any] = [EXPIRED, limit, "", died] if result is None else result
             results[number] = verdict
             budget.use(0.0002 + verdict[1])
             plausible += verdict[0] == PLAUSIBLE
@@ -261,12 +261,12 @@ class Trier:
             verdict, used, at, error = self.verdict(candidates[number], tests)
             return [verdict, used, tests[at] if at >= 0 else "", error]
 
-        total = sum(self._bench.limit(test) for test in [*self._red, *self._green])
+        limit = max(map(self._bench.limit, [*self._red, *self._green]), default=MOST_S)
         confirmed = []
         for number, result, died in each(
-            list(range(len(candidates))), work, cpu_s=lambda _: total, stop=budget.spent, a_fork=1
+            list(range(len(candidates))), work, cpu_s=lambda _: limit, stop=budget.spent, a_fork=1
         ):
-            verdict = [EXPIRED, 0.0, "", died] if result is None else result
+            verdict: List[Any] = [EXPIRED, 0.0, "", died] if result is None else result
             confirmed.append((number, verdict))
             budget.use(verdict[1])
         return confirmed
@@ -330,8 +330,8 @@ def attempt(bench: Bench, table: Dict[str, Any], request: Dict[str, Any]) -> Dic
         "expired": verdicts.count(EXPIRED),
         "left": len(quick) - len(results),
         "plausible": [described(files, passed[n]) for n, r in confirmed if r[0] == PLAUSIBLE],
-        "rejected": [_reason(files, passed[n], r) for n, r in confirmed if r[0] != PLAUSIBLE][:20],
-        "reasons": refused + _reasons(quick, results, files) if request["candidates"] else refused,
+        "rejected": [_reason(passed[n], r) for n, r in confirmed if r[0] != PLAUSIBLE][:20],
+        "reasons": refused + _reasons(quick, results) if request["candidates"] else refused,
         "slow": [list(c.ids) for c in slow],
     }
 
@@ -377,13 +377,11 @@ def _apart(one: List[Any], two: List[Any]) -> bool:
     return bool(first[2] <= second[1] and first[1] != second[1] and not first[7] and not second[7])
 
 
-def _reason(files: Files, candidate: Candidate, result: List[Any]) -> Dict[str, Any]:
+def _reason(candidate: Candidate, result: List[Any]) -> Dict[str, Any]:
     return {"ids": list(candidate.ids), "test": result[2], "error": result[3]}
 
 
-def _reasons(
-    candidates: List[Candidate], results: Dict[int, List[Any]], files: Files
-) -> List[Dict[str, Any]]:
+def _reasons(candidates: List[Candidate], results: Dict[int, List[Any]]) -> List[Dict[str, Any]]:
     words = {
         FAILED: "a test still fails, or fails now",
         INVALID: "it does not compile",

@@ -26,7 +26,7 @@ from tools.shell import SHELL
 
 TOOLS = (READ, EDIT, RUN_TESTS, SHELL)
 ALLOWED = Verdict(decision=Decision.ALLOW, rule="test")
-RED = {"id": "tests/test_a.py::test_b", "message": "assert 1 == 2", "longrepr": "E assert 1 == 2"}
+RED = {"id": "tests/test_a.py::test_b", "message": "assert 1 == 2", "detail": "E assert 1 == 2"}
 PLACE = {
     "test_command": "python -m pytest",
     "python": "3.11.2",
@@ -150,7 +150,7 @@ def test_the_first_request_tells_the_task_and_the_place_and_whose_words_are_whos
     system, task = texts(server.requests[0])
     for fact in ("Mend it.", "python -m pytest", "3.11.2", "7 of 8 tests pass", RED["id"]):
         assert fact in task
-    assert RED["longrepr"] in task
+    assert RED["detail"] in task
     assert task.count("</repository-instructions>") == 1
     assert "Mend it." not in system
 

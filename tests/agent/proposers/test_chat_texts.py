@@ -86,7 +86,7 @@ def test_a_place_of_which_nothing_is_known_is_told_as_such() -> None:
 @pytest.mark.parametrize("count", [1, 5, 200])
 def test_failing_tests_are_named_and_the_first_are_shown_with_their_reports(count: int) -> None:
     tests = [
-        {"id": f"t.py::t{n}", "message": f"message {n}", "longrepr": f"report {n}" + "x" * 9_000}
+        {"id": f"t.py::t{n}", "message": f"message {n}", "detail": f"report {n}" + "x" * 9_000}
         for n in range(count)
     ]
     baseline = {"failing": tests, "passed": 10, "total": count + 12}

@@ -1,0 +1,194 @@
+"""The search plans, tries, chooses, claims, and goes on when it is contradicted."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from agent.repair.choice import CONFIDENT
+from tests.agent.repair.driver import Run
+from tests.sandbox.repair_bench import bench_with
+
+BUG = '''def total(xs):
+    """Add up.
+
+    >>> total([1, 2, 3])
+    6
+    """
+    s = 0
+    for x in xs:
+        s -= x  # one after the other
+    return s
+'''
+TESTS = """import pytest
+from m import total
+
+@pytest.mark.parametrize(("xs", "wanted"), [([1], 1), ([2, 3], 5), ([1, 2, 4], 7), ([], 0)])
+def test_total(xs, wanted):
+    assert total(xs) == wanted
+"""
+RED = ["test_m.py::test_total[xs0-1]", "test_m.py::test_total[xs1-5]", "test_m.py::test_total[xs2-7]"]  # fmt: skip
+
+
+def run_of(folder: Path, code: str = BUG, tests: str = TESTS, **more: Any) -> Run:
+    bench = bench_with(folder, {"m.py": code, "test_m.py": tests})
+    return Run(bench, **{"failing": RED, **more})
+
+
+def states(run: Run) -> list[str]:
+    return [step.state for step in run.plans[-1].steps]
+
+
+def text(run: Run) -> str:
+    return (run.bench.workspace / "m.py").read_text("utf-8")
+
+
+def test_a_bug_is_found_put_in_and_claimed_with_its_confidence(tmp_path: Path) -> None:
+    run = run_of(tmp_path)
+
+    claim = run.go()
+
+    assert claim.claims_done
+    assert claim.confidence is not None
+    assert claim.confidence >= CONFIDENT
+    assert text(run) == BUG.replace("-=", "+=")
+    assert run.candidates > 10
+    assert run.mind["edit"] == {
+        "operator": "aug-op",
+        "old": "        s -= x  # one after the other\n",
+        "new": "        s += x  # one after the other\n",
+    }
+    assert [call.name for call in run.calls] == [
+        "try_candidates", "try_candidates", "try_candidates", "edit", "run_tests",
+    ]  # fmt: skip
+    assert states(run)[:3] == ["done", "done", "done"]
+    assert len(run.plans[0].steps) == 7
+
+
+def test_a_second_similar_bug_takes_fewer_candidates_with_what_is_remembered(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    first = run_of(tmp_path / "first")
+    first.go()
+    remembered = {**first.mind["edit"], "failure": "AssertionError", "similarity": 0.9}
+    other = BUG.replace("total", "summed").replace("s -= x", "s -= 2 * x")
+    tests = TESTS.replace("total", "summed").replace("wanted)", "2 * wanted)", 1)
+    tests = tests.replace("== wanted", "== 2 * wanted").replace("2 * wanted)", "wanted)")
+    red = [test.replace("total", "summed") for test in RED]
+
+    def needed(folder: str, recalled: tuple[dict[str, Any], ...]) -> int:
+        run = run_of(tmp_path / folder, other, tests, failing=red, recalled=recalled)
+        data = run.bench.data("localise", red)
+        from agent.repair.order import ordered, rows_of  # noqa: PLC0415
+
+        order = ordered(rows_of(data), recalled)
+        found = run.bench.data("try", red, ids=[[n] for n in order])["plausible"]
+        return 1 + min(order.index(p["ids"][0]) for p in found)
+
+    without, with_memory = needed("empty", ()), needed("full", (remembered,))
+
+    with capsys.disabled():
+        print(f"\n  candidates: {without} with an empty memory, {with_memory} with one solution")
+    assert with_memory < without
+
+
+def test_a_claim_that_is_contradicted_is_taken_back_and_the_plan_revised(tmp_path: Path) -> None:
+    run = run_of(
+        tmp_path,
+        code="def f(x):\n    return x\n",
+        tests="from m import f\n\ndef test_f():\n    assert f(2) == 4\n",
+        failing=["test_m.py::test_f"],
+        verify=lambda run: "" if len(run.claims) > 1 else "Tests broke elsewhere.",
+    )
+
+    claim = run.go()
+
+    assert claim.claims_done
+    assert len(run.claims) == 2
+    assert claim.confidence is not None
+    assert claim.confidence < CONFIDENT
+    assert run.plans[-1].revision >= 1
+    assert "Tests broke elsewhere." in [step.note for step in run.plans[-1].steps]
+    assert "failed" in states(run)
+    first, second = (
+        c for c in run.calls if c.name == "edit" and c.arguments["old"].endswith("return x\n")
+    )
+    assert first.arguments["new"] != second.arguments["new"]
+    assert text(run).startswith("def f(x):\n")
+    assert text(run).count("return") == 1
+
+
+def test_when_every_patch_is_contradicted_the_workspace_is_as_it_was(tmp_path: Path) -> None:
+    run = run_of(tmp_path, verify=lambda _run: "No.")
+
+    end = run.go()
+
+    assert end.gives_up.startswith("every patch that passed in the search was contradicted")
+    assert text(run) == BUG
+    assert run.claims
+
+
+def test_a_patch_that_fails_in_a_new_process_is_not_claimed(tmp_path: Path) -> None:
+    run = run_of(tmp_path, cold=lambda _run: False)
+
+    end = run.go()
+
+    assert end.gives_up
+    assert run.claims == []
+    assert text(run) == BUG
+
+
+def test_it_stops_and_says_what_was_tried_when_nothing_passes(tmp_path: Path) -> None:
+    run = run_of(
+        tmp_path,
+        code="def f(x):\n    return x\n",
+        tests="from m import f\n\ndef test_f():\n    assert f(2) == 'no edit makes this'\n",
+        failing=["test_m.py::test_f"],
+    )
+
+    end = run.go()
+
+    assert f"none of {run.candidates} edits" in end.gives_up
+    assert text(run) == "def f(x):\n    return x\n"
+    assert run.plans[-1].revision >= 1
+
+
+@pytest.mark.parametrize(
+    ("runner", "failing", "said"),
+    [("junit", ["a test"], "pytest"), ("exit", [], "pytest"), ("pytest", [], "failing test")],
+)
+def test_it_refuses_at_once_where_it_cannot_work(
+    runner: str, failing: list[str], said: str, tmp_path: Path
+) -> None:
+    run = run_of(tmp_path, runner=runner, failing=failing)
+
+    end = run.go()
+
+    assert said in end.gives_up
+    assert "--model" in end.gives_up
+    assert run.calls == []
+
+
+def test_tests_that_pass_alone_are_nothing_to_search_against(tmp_path: Path) -> None:
+    run = run_of(tmp_path, code=BUG.replace("-=", "+="))
+
+    assert "do not fail" in run.go().gives_up
+
+
+def test_a_lost_table_is_numbered_anew_and_the_search_goes_on(tmp_path: Path) -> None:
+    run = run_of(tmp_path)
+    ask = run.bench.ask
+    lost: list[str] = []
+
+    def forgetful(operation: str, failing: list[str], **arguments: Any) -> dict[str, Any]:
+        if operation == "try" and not lost:
+            lost.append(operation)
+            (run.bench.scratch / "table.json").unlink()
+        return ask(operation, failing, **arguments)
+
+    run.bench.ask = forgetful  # type: ignore[method-assign]
+
+    assert run.go().claims_done
+    assert text(run) == BUG.replace("-=", "+=")
