@@ -27,6 +27,7 @@ from agent.result import Result
 from agent.session import Session
 from agent.task import Limits, Task
 from benchmarks.repair_cases import Case, Laid, lay, read_cases
+from memory import redis_server
 from policies.record import Record
 from sandbox import workspace
 from sandbox.errors import SandboxError
@@ -63,7 +64,7 @@ def score(case: Case, *, seconds: float) -> Scored:
         repo = Path(folder) / "repo"
         try:
             laid = lay(case, repo)
-            result = _session(laid, repo, seconds)
+            result = _session(laid, repo, seconds, Path(folder) / "home")
             right = _judge(laid, repo, result.patch, Path(folder)) if result.patch else None
         except (SandboxError, ValueError) as error:
             return Scored(case.id, "none", 0, 0.0, "", reason=f"not run: {error}")
@@ -82,7 +83,8 @@ def score(case: Case, *, seconds: float) -> Scored:
     )
 
 
-def _session(laid: Laid, repo: Path, seconds: float) -> Result:
+def _session(laid: Laid, repo: Path, seconds: float, home: Path) -> Result:
+    """One session with a state folder of its own: no case knows how another was mended."""
     task = Task(
         text="Make the failing tests pass.",
         repo=repo,
@@ -92,8 +94,13 @@ def _session(laid: Laid, repo: Path, seconds: float) -> Result:
         limits=Limits(seconds=seconds),
     )
     settings = settings_of.load(flags={"mode": "benchmark"})
-    with Session.start(task, settings, approve=_nobody, observe=_nothing) as session:
-        return session.run()
+    settings = settings.model_copy(update={"home": home})
+    home.mkdir(mode=0o700)
+    try:
+        with Session.start(task, settings, approve=_nobody, observe=_nothing) as session:
+            return session.run()
+    finally:
+        redis_server.stop(home)
 
 
 def _nobody(*_: object) -> str:

@@ -70,7 +70,7 @@ def program_of(row: dict[str, Any]) -> str:
     raise ValueError(f"{row['task_id']}: declaration and solution do not parse together")
 
 
-def test_file(check: str, entry_point: str) -> tuple[str, int]:
+def pytest_text(check: str, entry_point: str) -> tuple[str, int]:
     """A pytest file of a `check` function, one test an assertion where that is possible.
 
     Returns:
@@ -132,9 +132,9 @@ def lay(case: Case, repo: Path) -> Laid:
 def write_function(row: dict[str, Any], folder: Path) -> Laid:
     """A function's repository: `solution.py`, and `test_solution.py` with the visible half."""
     folder.joinpath("solution.py").write_text(program_of(row), encoding="utf-8")
-    text, _ = test_file(row["visible_check"], row["entry_point"])
+    text, _ = pytest_text(row["visible_check"], row["entry_point"])
     folder.joinpath("test_solution.py").write_text(text, encoding="utf-8")
-    hidden, _ = test_file(row["hidden_check"], row["entry_point"])
+    hidden, _ = pytest_text(row["hidden_check"], row["entry_point"])
     return Laid(visible=(), hidden=("test_hidden.py",), hidden_files={"test_hidden.py": hidden})
 
 

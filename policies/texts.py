@@ -97,6 +97,11 @@ def _escape(character: str) -> str:
     return f"\\u{code:04x}" if code < 0x10000 else f"\\U{code:08x}"
 
 
+def whole(text: str) -> str:
+    r"""The text with each NUL and lone surrogate written as an escape (`\x00`): then it passes `check`."""
+    return text.replace("\0", r"\x00").encode("utf-8", "backslashreplace").decode()
+
+
 def names(text: str) -> tuple[str, ...]:
     """The names in a text, split at blanks: how long lists of names are written here."""
     return tuple(text.split())

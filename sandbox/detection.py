@@ -13,7 +13,8 @@ from typing import Literal
 
 from sandbox.image import INTERPRETERS
 from sandbox.node_project import NODE_PACKAGES, read_node
-from sandbox.python_project import PythonProject, read_project, read_text
+from sandbox.project_files import read_text
+from sandbox.python_project import PythonProject, read_project
 
 VENV = "/opt/venv"
 PYTEST = "python -m pytest -q -p no:cacheprovider"

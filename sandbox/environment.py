@@ -4,7 +4,7 @@
 cached image layers: Debian packages first, then the setup commands in a build container that has
 the network, the user's index settings and the tree at /workspace. Of the tree nothing stays in the
 image but what the setup made in it (a generated version file, a compiled extension): that is kept
-in `/opt/made`, for laying under a workspace. The sandbox that is opened on the image has no network.
+in `/opt/made`, and `LAY_MADE` lays it under a workspace. The sandbox that is opened on the image has no network.
 """
 
 from __future__ import annotations
@@ -22,10 +22,18 @@ from sandbox.detection import VENV, Detected, Step, detect
 from sandbox.errors import SandboxMissing
 from sandbox.image import INTERPRETERS, base_image
 from sandbox.index_settings import IndexSettings
-from sandbox.layers import COMPILER_PACKAGES, CompilerMissing, Layers
+from sandbox.layers import COMPILER_PACKAGES, LAY_MADE, CompilerMissing, Layers
 from sandbox.python_project import read_project
 
-__all__ = ["Detected", "Environment", "EnvironmentSettings", "Step", "detect", "prepare"]
+__all__ = [
+    "LAY_MADE",
+    "Detected",
+    "Environment",
+    "EnvironmentSettings",
+    "Step",
+    "detect",
+    "prepare",
+]
 
 
 @dataclass(frozen=True, slots=True)

@@ -46,6 +46,7 @@ _CA_FOLDER = Path("/usr/local/share/ca-certificates")
 _LOCALES = ("en_US", "en_GB", "de_DE", "fr_FR")  # those that tests of real projects ask for
 _EXCLUDED = ("doc", "man", "locale", "info")
 
+# Debian ships distutils beside Python; the older suite's package cannot be installed beside ours.
 _CONFIGURE = f"""
 set -eu
 export DEBIAN_FRONTEND=noninteractive
@@ -56,6 +57,10 @@ printf 'Package: *\\nPin: release n={_OLDER_SUITE}\\nPin-Priority: 100\\n' \
 echo "deb $MIRROR {_OLDER_SUITE} main" > /etc/apt/sources.list.d/{_OLDER_SUITE}.list
 apt-get -q update
 apt-get -q install -y --no-install-recommends {" ".join(PACKAGES)}
+cd /tmp
+apt-get -q download python3-distutils/{_OLDER_SUITE} python3-lib2to3/{_OLDER_SUITE}
+for archive in *.deb; do dpkg-deb -x $archive older; done
+cp -r older/usr/lib/python3.9/distutils older/usr/lib/python3.9/lib2to3 /usr/lib/python3.9/
 apt-get -q install -y --no-install-recommends locales
 for name in {" ".join(_LOCALES)}; do localedef --no-archive -i $name -f UTF-8 $name.UTF-8; done
 apt-get -q purge -y locales

@@ -26,6 +26,8 @@ from sandbox.python_project import DEPENDENCY_FILES
 COMPILER_PACKAGES = ("build-essential", "python3-dev")
 MADE = "/opt/made"
 """What the setup made inside the tree, by its path there: to be laid under a workspace."""
+LAY_MADE = f"test ! -d {MADE} || cp -an {MADE}/. ."
+"""Shell command for a sandbox that has the tree, before its first snapshot; lays nothing over."""
 
 _NO_COMPILER = re.compile(
     r"(?:gcc|g\+\+|\bcc|clang)'?\"?(?: failed)?: (?:command )?not found"

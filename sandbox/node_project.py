@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from sandbox.python_project import read_text
+from sandbox.project_files import read_text
 
 NODE_PACKAGES = ("nodejs", "npm")
 NODE_FILES = ("package.json", "package-lock.json", "npm-shrinkwrap.json", ".npmrc")

@@ -9,56 +9,30 @@ fail without them.
 from __future__ import annotations
 
 import ast
-import configparser
-import os
 import re
-import tomllib
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from sandbox.project_files import lines, read_ini, read_text, read_toml, strings, table
+from sandbox.pytest_needs import scan_tests, wanted_by_options
+
 TEST_NAMES = ("test", "tests", "testing", "unittest", "pytest", "test-requires")
 DEV_NAMES = ("dev", "develop", "development")
-REQUIREMENT_FILES = (
-    *(
-        pattern.format(name)
-        for name in ("test", "tests", "testing", "dev", "develop")
-        for pattern in (
-            "requirements-{}.txt", "requirements_{}.txt", "{}-requirements.txt",
-            "{}_requirements.txt", "requirements/{}.txt", "requirements.{}.txt",
-        )
-    ),
-    "tests/requirements.txt",
-    "test/requirements.txt",
+_FILE_PATTERNS = (
+    "requirements-{}.txt", "requirements_{}.txt", "{}-requirements.txt", "{}_requirements.txt",
+    "requirements/{}.txt", "requirements.{}.txt", "{}/requirements.txt",
 )  # fmt: skip
+TEST_FILES, DEV_FILES = (
+    tuple(pattern.format(name) for name in names for pattern in _FILE_PATTERNS)
+    for names in (("test", "tests", "testing"), ("dev", "develop"))
+)
 DEPENDENCY_FILES = (
     "pyproject.toml", "setup.cfg", "setup.py", "tox.ini", "pytest.ini", "requirements.txt",
-    "requirements.in", "Pipfile.lock", "poetry.lock", "MANIFEST.in", *REQUIREMENT_FILES,
+    "requirements.in", "Pipfile.lock", "poetry.lock", "MANIFEST.in", *TEST_FILES, *DEV_FILES,
 )  # fmt: skip
 
-_LARGEST = 2_000_000
-_LARGEST_SCAN = 400
-_SKIPPED = frozenset({"node_modules", "venv", "env", "build", "dist", "__pycache__"})
-_NAMES = {
-    "hypothesis": "hypothesis", "freezegun": "freezegun", "parameterized": "parameterized",
-    "responses": "responses", "time_machine": "time-machine", "ddt": "ddt", "mock": "mock",
-    "pytest_mock": "pytest-mock", "pytest_asyncio": "pytest-asyncio", "testfixtures": "testfixtures",
-    "pretend": "pretend", "dirty_equals": "dirty-equals", "requests_mock": "requests-mock",
-}  # fmt: skip
-_FIXTURES = {
-    "mocker": "pytest-mock", "benchmark": "pytest-benchmark", "subtests": "pytest-subtests",
-    "httpserver": "pytest-httpserver", "httpbin": "pytest-httpbin", "requests_mock": "requests-mock",
-    "datadir": "pytest-datadir", "snapshot": "syrupy", "faker": "faker", "respx_mock": "respx",
-}  # fmt: skip
-_OPTIONS = {
-    "--cov": "pytest-cov", "--no-cov": "pytest-cov", "--timeout": "pytest-timeout",
-    "-n": "pytest-xdist", "--numprocesses": "pytest-xdist", "--dist": "pytest-xdist",
-    "--asyncio-mode": "pytest-asyncio", "--benchmark": "pytest-benchmark",
-    "--mypy": "pytest-mypy", "--flake8": "pytest-flake8", "--black": "pytest-black",
-    "--ruff": "pytest-ruff", "--randomly": "pytest-randomly", "--reruns": "pytest-rerunfailures",
-}  # fmt: skip
-_SETTINGS = {"asyncio_mode": "pytest-asyncio", "timeout": "pytest-timeout", "env": "pytest-env"}
 _OLD_HOOKS = re.compile(
     r"def\s+pytest_(?:ignore_collect|collect_file|collect_directory|pycollect_makemodule)"
     r"\s*\([^)]*\bpath\b|def\s+pytest_report_(?:header|collectionfinish)\s*\([^)]*\bstartdir\b"
@@ -92,53 +66,32 @@ class PythonProject:
     uses_pytest: bool = False
 
 
-def read_text(repo: Path, name: str) -> str:
-    """A file of the repository as text; empty when it is not there, leads outside, or is huge."""
-    path = repo / name
-    try:
-        if not path.resolve().is_relative_to(repo.resolve()) or not path.is_file():
-            return ""
-        if path.stat().st_size > _LARGEST:
-            return ""
-        return path.read_text("utf-8", errors="replace")
-    except OSError:
-        return ""
-
-
-def read_toml(repo: Path, name: str) -> dict[str, Any]:
-    """A TOML file of the repository; empty when it is missing or broken."""
-    try:
-        return tomllib.loads(read_text(repo, name))
-    except tomllib.TOMLDecodeError:
-        return {}
-
-
 def read_project(repo: Path) -> PythonProject:
     """Read everything that `PythonProject` holds."""
     pyproject = read_toml(repo, "pyproject.toml")
-    setup_cfg = _read_ini(repo, "setup.cfg")
+    setup_cfg = read_ini(repo, "setup.cfg")
     setup_py = _setup_arguments(read_text(repo, "setup.py"))
-    tox = _read_ini(repo, "tox.ini")
+    tox = read_ini(repo, "tox.ini")
     extras = _extras(pyproject, setup_cfg, setup_py)
-    tests, scanned = _scan_tests(repo)
+    tests, scanned = scan_tests(repo)
     declared = [
         *_group_requirements(pyproject),
         *_poetry_group(pyproject),
         *_table_requirements(pyproject),
-        *_strings(setup_py.get("tests_require")),
-        *_lines(setup_cfg.get("options", {}).get("tests_require", "")),
+        *strings(setup_py.get("tests_require")),
+        *lines(setup_cfg.get("options", {}).get("tests_require", "")),
         *_tox_requirements(tox),
     ]
     chosen = _chosen(extras)
     known = {name_of(r) for r in (*declared, *(r for e in chosen for r in extras[e]))}
-    undeclared = {*scanned, *_wanted_by_options(pyproject, setup_cfg, tox, repo)}
+    undeclared = {*scanned, *wanted_by_options(pyproject, setup_cfg, tox, repo)}
     return PythonProject(
         requires_python=_requires_python(pyproject, setup_cfg, setup_py),
         installable=_installable(pyproject, setup_cfg, repo),
         dependencies=_dependencies(pyproject, setup_cfg, setup_py),
         extras=chosen,
         requirements=tuple(dict.fromkeys([*declared, *sorted(undeclared - known)])),
-        files=tuple(f for f in REQUIREMENT_FILES if read_text(repo, f)),
+        files=_requirement_files(repo, declared=bool(chosen or declared)),
         source_root="src" if any((repo / "src").glob("*/__init__.py")) or any(
             (repo / "src").glob("*.py")) else ".",
         old_pytest=any(_OLD_HOOKS.search(text) for text in tests if "def pytest_" in text),
@@ -152,13 +105,12 @@ def name_of(requirement: str) -> str:
     return re.sub(r"[-_.]+", "-", found[1]).lower() if found else ""
 
 
-def _read_ini(repo: Path, name: str) -> dict[str, dict[str, str]]:
-    parser = configparser.RawConfigParser()
-    try:
-        parser.read_string(read_text(repo, name))
-    except configparser.Error:
-        return {}
-    return {section: dict(parser.items(section)) for section in parser.sections()}
+def _requirement_files(repo: Path, *, declared: bool) -> tuple[str, ...]:
+    """Those for tests; those for development only where nothing else names test requirements."""
+    found = tuple(name for name in TEST_FILES if read_text(repo, name))
+    if found or declared:
+        return found
+    return tuple(name for name in DEV_FILES if read_text(repo, name))
 
 
 def _setup_arguments(text: str) -> dict[str, Any]:
@@ -203,10 +155,10 @@ def _requires_python(
     setup_cfg: Mapping[str, dict[str, str]],
     setup_py: Mapping[str, Any],
 ) -> str:
-    project = _table(pyproject, "project").get("requires-python")
-    poetry = _table(pyproject, "tool", "poetry", "dependencies").get("python")
+    project = table(pyproject, "project").get("requires-python")
+    poetry = table(pyproject, "tool", "poetry", "dependencies").get("python")
     poetry = poetry.get("version") if isinstance(poetry, dict) else poetry
-    flit = _table(pyproject, "tool", "flit", "metadata").get("requires-python")
+    flit = table(pyproject, "tool", "flit", "metadata").get("requires-python")
     options = setup_cfg.get("options", {}).get("python_requires")
     found = project or poetry or flit or options or setup_py.get("python_requires")
     return found if isinstance(found, str) else ""
@@ -215,8 +167,8 @@ def _requires_python(
 def _installable(pyproject: Mapping[str, Any], setup_cfg: Mapping[str, Any], repo: Path) -> bool:
     return bool(
         "project" in pyproject
-        or _table(pyproject, "tool", "poetry").get("name")
-        or _table(pyproject, "tool", "flit")
+        or table(pyproject, "tool", "poetry").get("name")
+        or table(pyproject, "tool", "flit")
         or (repo / "setup.py").is_file()
         or "metadata" in setup_cfg
     )
@@ -227,14 +179,14 @@ def _dependencies(
     setup_cfg: Mapping[str, dict[str, str]],
     setup_py: Mapping[str, Any],
 ) -> tuple[str, ...]:
-    poetry = _table(pyproject, "tool", "poetry", "dependencies")
+    poetry = table(pyproject, "tool", "poetry", "dependencies")
     return tuple(
         dict.fromkeys(
             [
-                *_strings(_table(pyproject, "project").get("dependencies")),
+                *strings(table(pyproject, "project").get("dependencies")),
                 *_poetry_requirements(poetry),
-                *_lines(setup_cfg.get("options", {}).get("install_requires", "")),
-                *_strings(setup_py.get("install_requires")),
+                *lines(setup_cfg.get("options", {}).get("install_requires", "")),
+                *strings(setup_py.get("install_requires")),
             ]
         )
     )
@@ -247,15 +199,15 @@ def _extras(
 ) -> dict[str, list[str]]:
     found: dict[str, list[str]] = {}
     tables: list[Mapping[str, Any]] = [
-        _table(pyproject, "project", "optional-dependencies"),
-        _table(pyproject, "tool", "poetry", "extras"),
-        _table(pyproject, "tool", "flit", "metadata", "requires-extra"),
-        {k: _lines(v) for k, v in setup_cfg.get("options.extras_require", {}).items()},
+        table(pyproject, "project", "optional-dependencies"),
+        table(pyproject, "tool", "poetry", "extras"),
+        table(pyproject, "tool", "flit", "metadata", "requires-extra"),
+        {k: lines(v) for k, v in setup_cfg.get("options.extras_require", {}).items()},
     ]
     if isinstance(setup_py.get("extras_require"), dict):
         tables.append(setup_py["extras_require"])
-    for table in tables:
-        found |= {name: _strings(value) for name, value in table.items()}
+    for declared in tables:
+        found |= {name: strings(value) for name, value in declared.items()}
     return found
 
 
@@ -271,7 +223,7 @@ def _chosen(names: Iterable[str]) -> tuple[str, ...]:
 
 def _group_requirements(pyproject: Mapping[str, Any]) -> list[str]:
     """`[dependency-groups]`, with `include-group` followed."""
-    groups = _table(pyproject, "dependency-groups")
+    groups = table(pyproject, "dependency-groups")
 
     def gather(name: str, seen: frozenset[str]) -> list[str]:
         found: list[str] = []
@@ -286,9 +238,9 @@ def _group_requirements(pyproject: Mapping[str, Any]) -> list[str]:
 
 
 def _poetry_group(pyproject: Mapping[str, Any]) -> list[str]:
-    groups = _table(pyproject, "tool", "poetry", "group")
-    tables = [_table(groups, name, "dependencies") for name in (*_chosen(groups),)]
-    tables.append(_table(pyproject, "tool", "poetry", "dev-dependencies"))
+    groups = table(pyproject, "tool", "poetry", "group")
+    tables = [table(groups, name, "dependencies") for name in (*_chosen(groups),)]
+    tables.append(table(pyproject, "tool", "poetry", "dev-dependencies"))
     return [r for table in tables for r in _poetry_requirements(table)]
 
 
@@ -331,95 +283,19 @@ def pip_specifiers(version: str) -> list[str]:
 def _table_requirements(pyproject: Mapping[str, Any]) -> list[str]:
     """Test requirements that Hatch, PDM and uv keep in tables of their own."""
     found: list[str] = []
-    environments = _table(pyproject, "tool", "hatch", "envs")
+    environments = table(pyproject, "tool", "hatch", "envs")
     for name in ("hatch-test", "test", "tests", "testing", "default"):
         for key in ("dependencies", "extra-dependencies"):
-            found += _strings(_table(environments, name).get(key))
-    pdm = _table(pyproject, "tool", "pdm", "dev-dependencies")
-    found += [r for name in _chosen(pdm) for r in _strings(pdm[name])]
-    found += _strings(_table(pyproject, "tool", "uv").get("dev-dependencies"))
+            found += strings(table(environments, name).get(key))
+    pdm = table(pyproject, "tool", "pdm", "dev-dependencies")
+    found += [r for name in _chosen(pdm) for r in strings(pdm[name])]
+    found += strings(table(pyproject, "tool", "uv").get("dev-dependencies"))
     return [r for r in found if name_of(r) and "{" not in r]
 
 
 def _tox_requirements(tox: Mapping[str, dict[str, str]]) -> list[str]:
     """Plain requirements of `[testenv] deps`; conditional, local and file entries stay out."""
-    deps = _lines(tox.get("testenv", {}).get("deps", ""))
+    deps = lines(tox.get("testenv", {}).get("deps", ""))
     return [
         r for r in deps if re.fullmatch(r"[A-Za-z0-9][\w.\-]*(\[[\w,\- ]+\])?\s*([<>=!~].*)?", r)
     ]
-
-
-def _wanted_by_options(
-    pyproject: Mapping[str, Any], setup_cfg: Mapping[str, dict[str, str]],
-    tox: Mapping[str, dict[str, str]], repo: Path,
-) -> set[str]:  # fmt: skip
-    """Plugins whose options stand in pytest's settings: without them pytest ends at once."""
-    tables: list[Mapping[str, Any]] = [
-        _table(pyproject, "tool", "pytest", "ini_options"),
-        _table(pyproject, "tool", "pytest"),
-        setup_cfg.get("tool:pytest", {}),
-        tox.get("pytest", {}),
-        _read_ini(repo, "pytest.ini").get("pytest", {}),
-    ]
-    found: set[str] = set()
-    for table in tables:
-        options = table.get("addopts", "")
-        words = options.split() if isinstance(options, str) else _strings(options)
-        for word in words:
-            name = re.sub(r"^(-n)\d+$|^(--[a-z]+(?:-[a-z]+)*)=.*$", r"\1\2", word)
-            found |= {
-                p for o, p in _OPTIONS.items()
-                if name == o or (o in {"--cov", "--benchmark", "--reruns"} and name.startswith(o + "-"))
-            }  # fmt: skip
-        found |= {plugin for key, plugin in _SETTINGS.items() if key in table}
-    return found
-
-
-def _scan_tests(repo: Path) -> tuple[list[str], set[str]]:
-    """Texts of test files, and helper distributions that they import or take as fixtures."""
-    texts = [read_text(repo, name) for name in _test_files(repo)]
-    whole = "\n".join(texts)
-    imported = set(re.findall(r"(?m)^\s*(?:from|import)\s+(\w+)", whole))
-    signatures = " ".join(re.findall(r"def\s+test\w*\s*\(([^)]*)\)", whole))
-    own = set(re.findall(r"(?m)^\s*(?:async\s+)?def\s+(\w+)\s*\(", whole))
-    own |= set(re.findall(r"\w+", " ".join(re.findall(r"parametrize\(\s*[\"']([\w, ]+)", whole))))
-    fixtures = set(re.findall(r"\w+", signatures)) - own
-    wanted = {_NAMES[name] for name in imported & _NAMES.keys()}
-    wanted |= {_FIXTURES[name] for name in fixtures & _FIXTURES.keys()}
-    if "pytest.mark.asyncio" in whole:
-        wanted.add("pytest-asyncio")
-    return texts, wanted
-
-
-def _test_files(repo: Path) -> list[str]:
-    """The first few hundred test files by name, relative to the root."""
-    found: list[str] = []
-    for folder, folders, files in os.walk(repo):
-        folders[:] = sorted(f for f in folders if f[0] != "." and f not in _SKIPPED)
-        found += [
-            os.path.relpath(Path(folder) / file, repo)
-            for file in sorted(files)
-            if re.fullmatch(r"test.*\.py|.*_test\.py|conftest\.py", file)
-        ]
-        if len(found) > _LARGEST_SCAN:
-            break
-    return found[:_LARGEST_SCAN]
-
-
-def _table(data: Mapping[str, Any], *keys: str) -> dict[str, Any]:
-    for key in keys:
-        data = data.get(key) or {}
-        if not isinstance(data, dict):
-            return {}
-    return dict(data)
-
-
-def _strings(value: Any) -> list[str]:
-    if isinstance(value, str):
-        return _lines(value)
-    return [v for v in value if isinstance(v, str)] if isinstance(value, (list, tuple)) else []
-
-
-def _lines(text: str) -> list[str]:
-    lines = (line.split(" #")[0].strip() for line in text.splitlines())
-    return [line for line in lines if line and not line.startswith("#")]

@@ -16,6 +16,7 @@ from typing import Protocol, TypeAlias
 
 from pydantic import JsonValue
 
+from policies import texts
 from policies.action import (
     Action,
     CandidatesRequest,
@@ -178,7 +179,7 @@ class Workbench:
         kinds = verdict.obligations.mask
 
         def mask(text: str) -> str:
-            return self._masks.mask(text, kinds)
+            return self._masks.mask(texts.whole(text), kinds)
 
         whole = {
             name: mask(data.decode("utf-8", "replace")).encode()
@@ -244,5 +245,18 @@ def _brief(action: Action) -> Action:
 def _mask_data(
     masks: Masks, data: Mapping[str, JsonValue], kinds: frozenset[str]
 ) -> dict[str, JsonValue]:
-    masked = masks.mask_json(dict(data), kinds)
+    masked = masks.mask_json(_whole(dict(data)), kinds)
     return masked if isinstance(masked, dict) else {}
+
+
+def _whole(value: JsonValue) -> JsonValue:
+    """The value with every string made text that a model, the gate and the log can take."""
+    match value:
+        case str():
+            return texts.whole(value)
+        case list():
+            return [_whole(item) for item in value]
+        case dict():
+            return {texts.whole(name): _whole(item) for name, item in value.items()}
+        case _:
+            return value

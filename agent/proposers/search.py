@@ -161,6 +161,12 @@ def _localised(situation: Situation, mind: Mind) -> Proposal:
     if not rows:
         return _give_up(mind, "no failing test runs a line of the project's own code")
     text = f"{len(rows)} single edits on {mind['lines']} lines; most suspicious: {place}."
+    known = order.remembered(rows, situation.recalled)[: budget.REMEMBERED.candidates]
+    if known:
+        rest = [number for number in mind["queue"] if number not in set(known)]
+        mind |= {"queue": [*known, *rest], "part": "likely", "known": len(known)}
+        text += f" {len(known)} of them are what mended a similar failure: they go first."
+        return _try(situation, mind, budget.Share(len(known), budget.REMEMBERED.cpu_s), text)
     return _try(situation, mind, budget.LIKELY, text)
 
 
@@ -189,6 +195,12 @@ def _tried(situation: Situation, mind: Mind) -> Proposal:
     part, more = mind["part"], bool(mind["queue"]) and not data.get("left")
     note = f"{mind['tried']} tried, {found} pass"
     mind = _show(mind, **{part: ("done" if found else "failed", note)})
+    if mind.pop("known", 0):
+        if found:
+            return _counted(_compare(situation, mind), tried)
+        return _counted(
+            _try(situation, mind, budget.LIKELY, "What is remembered does not help."), tried
+        )
     if more and not (found and part == "wider"):
         share = budget.RIVALS if found else budget.WIDER
         text = f"{found} patches pass; looking for rivals." if found else f"Nothing among {tried}."

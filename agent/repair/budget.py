@@ -19,9 +19,11 @@ class Share:
 
 
 LOCALISE_S = 120.0
+REMEMBERED = Share(candidates=20, cpu_s=30.0)
+"""Edits that a past solution of a similar failure made; if one passes, no wider search is paid."""
 LIKELY = Share(candidates=600, cpu_s=60.0)
 WIDER = Share(candidates=3000, cpu_s=120.0)
-RIVALS = Share(candidates=3000, cpu_s=30.0)
+RIVALS = Share(candidates=1500, cpu_s=30.0)
 """After something passed: what else passes decides how far the first is to be trusted."""
 PAIRS = Share(candidates=60_000, cpu_s=120.0)
 PAIRED_SINGLES = 400

@@ -112,6 +112,19 @@ def ordered(rows: Sequence[Row], recalled: Sequence[Mapping[str, Any]]) -> list[
     return [number for _, number in sorted(scored, key=lambda pair: (-pair[0], pair[1]))]
 
 
+def remembered(rows: Sequence[Row], recalled: Sequence[Mapping[str, Any]]) -> list[int]:
+    """Ids of candidates that do to the same words what a past solution did, by the same operator."""
+    known = {
+        (
+            str(past.get("operator", "")),
+            _tokens_changed(str(past.get("old", "")), str(past.get("new", ""))),
+        )
+        for past in recalled
+    }
+    same = {row.id for row in rows if (row.operator, _tokens_changed(row.old, row.new)) in known}
+    return [number for number in ordered(rows, recalled) if number in same]
+
+
 def _likeness(
     row: Row,
     own: tuple[frozenset[str], frozenset[str]],

@@ -220,7 +220,7 @@ def _files(
 ) -> None:
     """Secret files that it would show, and files that it reads or writes by an option."""
     shows = subcommand in set(
-        names("show diff log blame cat-file grep archive whatchanged checkout-index apply")
+        names("show diff log blame cat-file grep archive whatchanged checkout-index apply stash")
     )
     pattern_done = subcommand != "grep"
     for at, word in enumerate(words):

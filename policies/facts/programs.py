@@ -10,7 +10,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from policies.facts import git, scripts, tables
-from policies.facts.paths import UNKNOWN
+from policies.facts.paths import UNKNOWN, classify, normal
 from policies.facts.tables import is_risky_variable
 from policies.facts.vocabulary import CommandFact
 from policies.facts.words import Word
@@ -44,12 +44,29 @@ def prints_harmless(command: CommandFact) -> bool:
 
 def printed(command: CommandFact) -> tuple[Word, ...] | None:
     """The words that a command prints, where they are constants; None where they are not known."""
-    if command.program not in {"echo", "printf"} or any(UNKNOWN in a for a in command.arguments):
+    unclear = any(c in a for a in command.arguments for c in (UNKNOWN, "\\"))
+    if command.program not in {"echo", "printf"} or unclear:
         return None
     words = [a for a in command.arguments if not re.fullmatch(r"-[neE]+", a)]
     if command.program == "printf" and words and "%" in words[0]:
         words = words[1:] if re.fullmatch(r"(%s|\\n|\s)+", words[0]) else [UNKNOWN]
     return tuple(Word(w) for w in words)
+
+
+def output_of(commands: list[CommandFact]) -> Word:
+    """What commands print together, where it is known; else whether it matters."""
+    words = printed(commands[0]) if len(commands) == 1 else None
+    if words is None and commands and commands[-1].program == "find":
+        words = _sought(commands[-1])
+    if words is not None and not any(UNKNOWN in w.text for w in words):
+        return Word(" ".join(w.text for w in words) or UNKNOWN)
+    return Word(UNKNOWN, harmless=bool(commands) and all(prints_harmless(c) for c in commands))
+
+
+def _sought(command: CommandFact) -> tuple[Word, ...] | None:
+    """The names of secret files that a `find` looks for: it prints where they lie."""
+    named = [Word(a) for a in command.arguments if "secret" in classify(normal(a or "."))]
+    return tuple(named) or None
 
 
 def look_at(argv: list[Word], environment: list[str], shell: Shell) -> None:
@@ -92,10 +109,9 @@ def _fed(program: str, inner: list[Word], shell: Shell) -> list[Word]:
         return inner
     if shell.piped is not None:
         return [*inner, *(Word(t) for w in shell.piped for t in w.text.split())]
-    listed = shell.stdin == "pipe" and any(
-        prints_harmless(c) for c in shell.collected.commands[-2:]
-    )
-    return [*inner, Word(UNKNOWN, harmless=listed)]
+    before = shell.collected.commands[-2:] if shell.stdin == "pipe" else []
+    sought = [w for c in before if c.program == "find" for w in _sought(c) or ()]
+    return [*inner, *sought, Word(UNKNOWN, harmless=any(prints_harmless(c) for c in before))]
 
 
 def _program(word: Word, shell: Shell) -> str:
@@ -159,6 +175,7 @@ def look(
     options = [w for w in arguments if w.text.startswith("-") and w.text != "-"]
     operands = [w for w in arguments if not (w.text.startswith("-") and w.text != "-")]
     _option_files(options, shell)
+    _secret_words(program, operands, shell)
     if program == "git":
         git.look(arguments, shell.collected, cwd=shell.cwd)
     elif re.fullmatch(r"python[23]?(\.\d+)?", program):
@@ -212,6 +229,21 @@ def _is_risky(program: str, arguments: list[Word]) -> bool:
         elif text.startswith("-") and any(letter in text[1:] for letter in letters):
             return True
     return False
+
+
+_SPEAKS_ONLY = (
+    tables.PLAIN | tables.LISTS | tables.DESTRUCTIVE - {"dd"} | tables.WRITES | {"git", "find"}
+)
+
+
+def _secret_words(program: str, operands: list[Word], shell: Shell) -> None:
+    """Secret files among the words of a program, whatever its words mean to it."""
+    if program in _SPEAKS_ONLY:
+        return
+    for word in operands[1:] if program in tables.PATTERN_FIRST else operands:
+        for part in {word.text, *re.split(r"[=,]", word.text)}:
+            if "secret" in classify(normal(part or ".")):
+                shell.collected.path(Word(part), "read", cwd=shell.cwd)
 
 
 def _option_files(options: list[Word], shell: Shell) -> None:
@@ -287,6 +319,7 @@ def _find(arguments: list[Word], shell: Shell) -> None:
     while at < len(arguments) and not arguments[at].text.startswith(("-", "(", "!")):
         shell.collected.path(arguments[at], "list", cwd=shell.cwd)
         at += 1
+    starts = arguments[:at]
     names = [
         b
         for a, b in itertools.pairwise(arguments)
@@ -299,7 +332,7 @@ def _find(arguments: list[Word], shell: Shell) -> None:
                 (i for i in range(at + 1, len(arguments)) if arguments[i].text in {";", "+"}),
                 len(arguments),
             )
-            _find_runs(arguments[at + 1 : end], names, shell)
+            _find_runs(arguments[at + 1 : end], names or starts, shell)
             at = end
         elif text in {"-delete", "-fprint", "-fprint0", "-fprintf", "-fls", "-files0-from"}:
             shell.doubt(f"find {text}")

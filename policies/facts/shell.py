@@ -16,7 +16,7 @@ from dataclasses import dataclass, field, replace
 import tree_sitter_bash
 from tree_sitter import Language, Node, Parser
 
-from policies.facts import programs, traps, words
+from policies.facts import paths, programs, traps, words
 from policies.facts.collected import DEEPEST, Collected, TooDeep
 from policies.facts.paths import UNKNOWN
 from policies.facts.words import Word, source
@@ -51,11 +51,11 @@ class Shell:
         """Say that something could not be made out."""
         self.collected.doubt(reason)
 
-    def substitute(self, node: Node) -> bool:
-        """Look through a substitution: whether what it prints does not matter as an argument."""
+    def substitute(self, node: Node) -> Word:
+        """Look through a substitution: what it prints, as far as that is known."""
         if node.type == "arithmetic_expansion":
             _walk_arithmetic(node, self)
-            return True
+            return Word(UNKNOWN, harmless=True)
         inner = self.child(
             context="procsub" if node.type == "process_substitution" else "substitution"
         )
@@ -65,8 +65,10 @@ class Shell:
         for child in node.named_children:
             _walk(child, inner, 0)
         traps.read_nested_backticks(node, inner)
-        made = self.collected.commands[before:]
-        return bool(made) and all(programs.prints_harmless(c) for c in made)
+        printed = programs.output_of(self.collected.commands[before:])
+        # A process substitution stands for the name of a pipe, not for what is printed into it.
+        named = node.type == "process_substitution"
+        return Word(UNKNOWN, harmless=printed.harmless) if named else printed
 
     def child(self, **changes: object) -> Shell:
         """A shell within this one: what it sets does not come back."""
@@ -231,6 +233,10 @@ def _walk_redirected(node: Node, shell: Shell, level: int) -> None:
     if body.type == "command":
         _walk_command(body, shell, level, redirects)
         return
+    for redirect in redirects:
+        # Of which command in the body these words are arguments is not told: they may be files.
+        for word in (w for m in traps.misplaced_words(redirect) for w in words.resolve(m, shell)):
+            shell.collected.path(word, "read", cwd=shell.cwd)
     if body.type in {"list", "pipeline"}:
         # A redirection at a line's end belongs to its last command, but what the line sets stays:
         # the commands before are looked at as if they had it too.
@@ -322,8 +328,11 @@ def _assign(node: Node, shell: Shell, _level: int = 0) -> str:
         return name
     word = words.text_of(value, shell) if value is not None and value.type != "array" else Word("")
     if value is not None and value.type == "array":
-        _walk_children(value, shell, 0)
+        listed = [w for c in value.named_children for w in words.resolve(c, shell)]
         word = Word(UNKNOWN)
+        for one in listed:
+            if "secret" in paths.classify(paths.normal(one.text or ".")):
+                shell.collected.path(one, "read", cwd=shell.cwd)
     if any(c.type == "+=" for c in node.children):
         before = shell.value(name)
         word = Word(UNKNOWN) if before is None else Word(before + word.text)
@@ -381,17 +390,15 @@ def _walk_command(node: Node, shell: Shell, _level: int, redirects: Sequence[Nod
             arguments += words.resolve(child, shell)
         elif child.type != "<<<":
             arguments.append(Word(source(child)))
-    shell.constants |= {
-        name: None for name in environment if shell.constants.get(name) != inner.constants.get(name)
-    }
     if not arguments:
         shell.doubt("no-program")
         return
     if any(a.text in {"{", "}"} for a in arguments[:2]):
         shell.doubt("parser-trap")
-    inner.constants = shell.constants
     programs.look_at(arguments, environment, inner)
     shell.cwd, shell.constants, shell.functions = inner.cwd, inner.constants, inner.functions
+    # Some builtins keep what is set before them: afterwards it is not known.
+    shell.constants |= dict.fromkeys(environment)
 
 
 def _walk_subshell(node: Node, shell: Shell, level: int) -> None:

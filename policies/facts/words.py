@@ -45,8 +45,8 @@ class Values(Protocol):
         """A variable's constant value; None where it is not known."""
         ...
 
-    def substitute(self, node: Node) -> bool:
-        """Look through a substitution: whether what it prints does not matter as an argument."""
+    def substitute(self, node: Node) -> Word:
+        """Look through a substitution: what it prints, as far as that is known."""
         ...
 
     def doubt(self, reason: str) -> None:
@@ -149,7 +149,11 @@ def _spell(node: Node, values: Values, out: _Spelling, *, quoted: bool) -> None:
     elif node.type == "expansion":
         _spell_expansion(node, values, out, quoted=quoted)
     elif node.type in _SUBSTITUTIONS:
-        out.add_unknown(harmless=values.substitute(node), quoted=quoted)
+        printed = values.substitute(node)
+        if printed.text == UNKNOWN:
+            out.add_unknown(harmless=printed.harmless, quoted=quoted)
+        else:
+            out.add(printed.text, _QUOTED if quoted else _EXPANDED)
     elif node.type == "extglob_pattern":
         values.doubt("extended-pattern")
         out.add(source(node), _EXPANDED)

@@ -276,5 +276,5 @@ def _short(name: str, wrapper: Wrapper, cluster: str, out: Unwrapped) -> int:
 
 def _joined(parts: list[Word]) -> Word:
     text = " ".join(p.text for p in parts)
-    # parallel's places and sources of arguments are not words of the command.
-    return Word(re.split(r" :::+ ", text)[0], harmless=all(p.known for p in parts))
+    # parallel's `:::` stands between a command and the arguments that are put behind it.
+    return Word(re.sub(r" :::+ ", " ", text), harmless=all(p.known for p in parts))

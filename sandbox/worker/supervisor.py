@@ -133,7 +133,9 @@ class Supervisor:
     def _perform(self, message: "Dict[str, Any]", attachments: "Dict[str, bytes]") -> None:
         number, verb, timeout_s = message["id"], message["verb"], float(message["timeout_s"])
         arguments = message["arguments"]
-        arguments.update({name: data.decode("utf-8", "surrogatepass") for name, data in attachments.items()})
+        arguments.update(
+            {name: data.decode("utf-8", "surrogatepass") for name, data in attachments.items()}
+        )
         if verb == "python":
             self._cells.perform(CellJob(number, timeout_s, arguments["code"]))
             return

@@ -178,9 +178,10 @@ def test_a_stream_of_records_ends_with_the_result_and_standard_input_is_never_re
     assert {"evidence", "patch", "steps", "seconds", "input_tokens", "cost_usd"} <= set(result)
 
 
-def test_where_nothing_fails_builtin_says_so_and_ends_with_4(home: Path, tmp_path: Path) -> None:
-    shutil.copytree(FIXTURES / "issue_only", tmp_path / "durations")
-    done = journeyman(home, "run", "mend it", "--repo", str(tmp_path / "durations"))
+def test_where_nothing_fails_builtin_says_so_and_ends_with_4(home: Path, repo: Path) -> None:
+    levels = repo / "stockroom" / "levels.py"
+    levels.write_text(levels.read_text().replace(BUG, BUG.replace("<=", "<")))
+    done = journeyman(home, "run", "mend it", "--repo", str(repo))
     assert done.returncode == Outcome.UNSOLVED.exit_code, done.stderr
     assert "nothing fails" in done.stderr
     assert done.stdout == ""

@@ -19,7 +19,7 @@ from sandbox import engine, workspace
 from sandbox.build import Build
 from sandbox.detection import fits
 from sandbox.docker_sandbox import DockerSandbox
-from sandbox.environment import Environment, EnvironmentSettings, detect, prepare
+from sandbox.environment import LAY_MADE, Environment, EnvironmentSettings, detect, prepare
 from sandbox.errors import SandboxMissing, SetupFailed
 from sandbox.index_settings import read
 from sandbox.python_project import pip_specifiers
@@ -215,7 +215,7 @@ def test_the_users_setup_command_comes_before_the_projects(tmp_path: Path) -> No
     assert environment.setup[-1] == line
     assert any("made.txt" in note for note in environment.notes)
     with DockerSandbox.open(environment.image, session_id="tests", limits=SMALL) as box:
-        found = box.perform("shell", {"command": "ls /opt/made; ls /workspace"}, timeout_s=20)
+        found = box.perform("shell", {"command": f"ls; {LAY_MADE}; ls"}, timeout_s=20)
     assert found.stdout == "made.txt\n"
 
 

@@ -31,6 +31,9 @@ print("open", flush=True)
 time.sleep(600)
 """
 
+NOT_OURS = "journeyman= journeyman.recipe="
+"""Labels that an image made from the base must not take over, or it would be taken for it."""
+
 
 @pytest.fixture(scope="module")
 def client() -> Iterator[docker.DockerClient]:
@@ -131,7 +134,9 @@ def test_clean_removes_containers_and_images_of_ours_only(
     label = f"journeyman-test-{uuid.uuid4().hex[:8]}"
     monkeypatch.setattr(orphans, "OURS", label)
     ours, foreign = labelled(client, image, {label: "1"}), labelled(client, image, {})
-    made = client.containers.get(foreign).commit(label, "1", changes=[f"LABEL {label}=1"])
+    made = client.containers.get(foreign).commit(
+        label, "1", changes=[f"LABEL {NOT_OURS} {label}=1"]
+    )
     try:
         gone = orphans.remove_all(client)
 
@@ -156,7 +161,7 @@ def test_an_image_without_python_is_said(client: docker.DockerClient, image: str
     bare = client.containers.create(image, ["true"], network_mode="none")
     try:
         bare.put_archive("/usr/bin", _tar("python3", b"no program"))
-        bare.commit(name, "1")
+        bare.commit(name, "1", changes=[f"LABEL {NOT_OURS}"])
         with pytest.raises(SandboxMissing, match="No supervisor"):
             DockerSandbox.open(f"{name}:1", session_id=name)
         assert wait_until_gone(client, name)

@@ -90,7 +90,7 @@ def test_patches_that_do_the_same_are_one_cluster_and_examples_are_counted(clamp
     one, two, three = answer["candidates"]
     assert answer["targets"] == ["clamp"]
     assert answer["examples"] == 1
-    assert answer["inputs"] > answer["seeds"] >= 4
+    assert answer["inputs"] > answer["seeds"] >= 2
     assert one["cluster"] == two["cluster"]
     assert one["cluster"] != three["cluster"]
     assert [row["held"] for row in (one, two, three)] == [1, 1, 1]

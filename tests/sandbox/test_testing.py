@@ -193,14 +193,13 @@ def test_a_selected_test_that_is_not_there_is_said_and_never_green(
         "endless", "pytest.exit",
     ],
 )  # fmt: skip
-@pytest.mark.parametrize("command", ["make test", PYTEST], ids=["make", "pytest"])
 def test_a_run_that_does_not_end_properly_is_never_green(
-    box: DockerSandbox, path: str, code: bytes, named: bool, command: str
+    box: DockerSandbox, path: str, code: bytes, named: bool
 ) -> None:
     write(box, "test_0.py", b"def test_first(): pass\n")
     write(box, "Makefile", b"test:\n\tpytest -q\n")
     write(box, path, code)
-    report = Report.of(run(box, command, timeout_s=4))
+    report = Report.of(run(box, "make test", timeout_s=4))
     assert not report.complete
     assert not report.green
     if named:

@@ -156,6 +156,18 @@ def test_what_goes_to_a_model_is_masked_before_it_leaves(room: Room, tmp_path: P
     )
 
 
+@pytest.mark.parametrize("rubbish", ["a\0b", "a\ud800b", "\ud800"])
+def test_what_is_no_text_does_not_keep_the_next_model_call_from_being_judged(
+    room: Room, rubbish: str
+) -> None:
+    room.outcome = Outcome(exit_code=0, stdout=rubbish, data={"text": rubbish, "more": [rubbish]})
+    observation = room.perform(ShellRequest(command="ls"))
+    message = {"role": "tool", "content": observation.stdout + str(observation.data)}
+    model = ModelRequest(model="m", messages=(message,), history="h", max_output_tokens=9)
+
+    assert room.perform(model, Effect.FIND_OR_CREATE).status == "done"
+
+
 def test_nothing_happens_when_the_log_cannot_be_written(room: Room) -> None:
     room.log.close()
 

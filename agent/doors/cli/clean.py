@@ -9,7 +9,11 @@ import click
 
 @click.command()
 def clean() -> int:
-    """Remove our containers, images, servers and caches. Sessions and past solutions stay."""
+    """Remove what Journeyman left on this machine.
+
+    Its containers, images, servers and caches, and nothing of anybody else's. Sessions and past
+    solutions stay.
+    """
     from agent.settings import state_folder
     from memory.redis_server import stop
     from sandbox.engine import connect

@@ -27,9 +27,9 @@ if TYPE_CHECKING:
     help="What stdout holds.  [text: the patch]",
 )
 def demo(package: str, old: str, new: str, model: str, output: Form) -> int:
-    """Repair release OLD of PACKAGE until it passes the tests that release NEW brought.
+    """Repair a real bug of a real package.
 
-    Both are fetched by the ordinary client inside a build container; nothing of theirs runs on
+    Release OLD of PACKAGE is made to pass the tests that release NEW brought. Both are fetched by the ordinary client inside a build container; nothing of theirs runs on
     this machine itself. No key and no model download is needed.
     """
     from agent.doors.cli.output import Output

@@ -12,6 +12,7 @@ from agent.doors.clean_text import clean
 from agent.outcome import Outcome
 
 _OUTCOMES = {
+    "LogUnreadable": Outcome.USAGE,
     "ModelNameError": Outcome.USAGE,
     "SettingsError": Outcome.USAGE,
     "UnknownSession": Outcome.USAGE,

@@ -31,9 +31,10 @@ if TYPE_CHECKING:
     "--yes", is_flag=True, help="Write the file without asking; agree to one that is there."
 )
 def init(repo: Path, model: str, *, yes: bool) -> int:
-    """Say in five lines what a repository is and how its tests stand; write .journeyman/config.toml.
+    """Look at a repository; say in five lines what it is.
 
-    The tests run in the sandbox, on a copy. The file is written on consent only.
+    Its tests run in the sandbox, on a copy. What was concluded goes into .journeyman/config.toml,
+    on consent only.
     """
     repo = existing_folder(repo)
     from agent.doors.cli.trust import ask_trust

@@ -33,7 +33,10 @@ if TYPE_CHECKING:
 )
 @click.option("--apply", is_flag=True, help="Put a verified patch into the folder.")
 def resume(session: str, output: Form, patch_file: Path | None, *, apply: bool) -> int:
-    """Go on with SESSION; without a name, with the last one that was stopped."""
+    """Go on with a session that was stopped.
+
+    Without a name: with the last one.
+    """
     from agent.doors.cli.output import Output
     from agent.doors.cli.work import Work
     from agent.session import Observe, Session

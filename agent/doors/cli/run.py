@@ -40,7 +40,7 @@ LEVELS = ("failing-test", "reproduction", "no-regression", "checks", "none")
 @click.option("--base-url", metavar="URL", help="Where an openai-compatible model is served.")
 @click.option("--require", type=click.Choice(LEVELS), help="Evidence that the patch must have.")
 @click.option("--max-steps", metavar="N", type=click.IntRange(min=1), help="Steps at most.  [100]")
-@click.option("--max-cost", metavar="USD", type=str, help="Money at most.  [3]")
+@click.option("--max-cost", metavar="USD", type=click.FloatRange(min=0), help="Money at most.  [3]")
 @click.option(
     "--timeout",
     metavar="S",
@@ -67,14 +67,28 @@ def run(task: str, **options: Any) -> int:
     TASK is what you want in your own words; `-` reads it from standard input. The folder is not
     touched before the end, and then only with --apply or a yes. Exit codes: journeyman --help.
     """
+    wrong = _wrong_use(task, options)
+    if wrong and options["output"] == "text":
+        raise wrong  # at once, before the slow imports
     from agent.doors.cli.output import Output
     from agent.doors.cli.work import Work
 
     work = Work(Output(options["output"]), patch_file=options["patch_file"], apply=options["apply"])
-    return work.run(_begin(task, options))
+    return work.run(_begin(task, options, wrong))
 
 
-def _begin(text: str, options: dict[str, Any]) -> Begin:
+def _wrong_use(task: str, options: dict[str, Any]) -> Failure | None:
+    try:
+        existing_folder(options["repo"])
+        _check_patch_file(options["patch_file"])
+        if task.isspace() or not task:
+            raise _no_words()
+    except Failure as failure:
+        return failure
+    return None
+
+
+def _begin(text: str, options: dict[str, Any], wrong: Failure | None) -> Begin:
     from agent.doors.cli.trust import ask_trust
     from agent.session import Observe, Session
     from agent.settings import load
@@ -82,8 +96,9 @@ def _begin(text: str, options: dict[str, Any]) -> Begin:
     from tools.workbench import Approve
 
     def begin(approve: Approve, observe: Observe) -> Session:
+        if wrong:
+            raise wrong
         repo = existing_folder(options["repo"])
-        _check_patch_file(options["patch_file"])
         settings = load(repo, _flags(options), trust=ask_trust)
         task = Task(
             text=_words(text),
@@ -129,12 +144,13 @@ def _check_patch_file(file: Path | None) -> None:
 def _words(text: str) -> str:
     words = sys.stdin.read() if text == "-" else text
     if not words.strip():
-        raise Failure(
-            "the task is empty",
-            remedy='say what you want: journeyman run "TASK"',
-            outcome=Outcome.USAGE,
-        )
+        raise _no_words()
     return words
+
+
+def _no_words() -> Failure:
+    remedy = 'say what you want: journeyman run "TASK"'
+    return Failure("the task is empty", remedy=remedy, outcome=Outcome.USAGE)
 
 
 def _flags(options: dict[str, Any]) -> dict[str, Any]:
@@ -143,6 +159,6 @@ def _flags(options: dict[str, Any]) -> dict[str, Any]:
         "model.base_url": options["base_url"],
         "sandbox.kind": options["sandbox"],
         "limits.steps": options["max_steps"],
-        "limits.cost_usd": options["max_cost"],
+        "limits.cost_usd": None if options["max_cost"] is None else str(options["max_cost"]),
         "limits.seconds": options["timeout"],
     }

@@ -7,7 +7,10 @@ import click
 
 @click.command()
 def sessions() -> None:
-    """List the sessions, newest first: name, time, outcome, folder, task."""
+    """List the sessions, newest first.
+
+    A line is name, time, outcome, folder and task.
+    """
     from agent.doors.clean_text import clean_line
     from agent.session_store import list_sessions
     from agent.settings import load

@@ -14,9 +14,10 @@ if TYPE_CHECKING:
 
 @click.command()
 def setup() -> int:
-    """Make this machine ready: Docker, the sandbox image, Redis and Qdrant.
+    """Make this machine ready.
 
-    Says first what it will do. What is there already is used as it is.
+    Docker, the sandbox image, Redis and Qdrant: says first what it will do. What is there already
+    is used as it is.
     """
     from agent.settings import state_folder
     from memory.redis_server import connect as connect_redis

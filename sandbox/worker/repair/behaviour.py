@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import builtins
+import contextlib
 import copy
 import hashlib
 import time
@@ -15,6 +16,7 @@ from .examples import Example, examples_of, holds
 from .forks import Expired, each
 from .items import seed
 from .spectrum import project_file
+from .swap import NeedsProcess
 from .trying import Candidate, Files, Trier, asked
 
 INPUTS = 40
@@ -151,11 +153,15 @@ class _Stage:
         edited, units = self._edited()
         tests = {str(getattr(i, "path", "")) or str(i.fspath) for i in self._bench.items.values()}
         wanted = project_file(self._request["workspace"], tests)
+        with contextlib.suppress(NeedsProcess, SyntaxError, ValueError):
+            self._trier.put(self._candidates[0])  # with it the tests run to their ends
+        edited |= {function.__code__ for function in units}
         recorder = inputs.Recorder(lambda name: wanted(name) is not None, edited)
         for test in self._tests:
             with recorder:
                 self._bench.run(test, cpu_s=5 * self.limit)
         found = inputs.calls(recorder.outer) or inputs.calls(recorder.inner)
+        self._trier.restore()
         counts: Dict[str, int] = {}
         seeds = []
         for call in found:

@@ -13,7 +13,7 @@ import re
 from typing import Any, Dict, Iterator, List, NamedTuple, Optional
 
 _ARROW = re.compile(
-    r"\s*(?:#+\s*)?(?:==>|===|==|=>|->|➞|→|⇒|=|returns|should return|should be|is)\s*"
+    r"`?\s*(?:#+\s*)?(?:==>|===|==|=>|->|➞|→|⇒|=|returns|should return|should be|is)\s*"
 )
 _INPUT = re.compile(r"^\s*inputs?\s*[:=]\s*(.+)$", re.IGNORECASE)
 _OUTPUT = re.compile(r"^\s*outputs?\s*[:=]\s*(.+)$", re.IGNORECASE)
