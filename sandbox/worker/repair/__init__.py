@@ -7,7 +7,8 @@ here writes to the workspace.
 
     source, scope, site           a file as true text, a function, one place in it
     literals, operations, calls,
-    expressions, statements       the operators: a site in, splices out
+    expressions, statements,
+    branches                      the operators: a site in, splices out
     generate                      all single edits on suspicious lines
     forks, items, bench, swap     many candidates a fork in a warm process
     spectrum, localise            which lines are suspicious

@@ -87,17 +87,18 @@ class Bench:
         ):
             test = tests[number]
             outcome, cpu, error, where, full = result or [items.EXPIRED, limit, died, [], False]
+            if outcome == items.SKIPPED or (outcome == items.PASSED) != green:
+                continue
+            kept.append(test)
             if full:
                 self.full.add(test)
-            if green and outcome == items.PASSED:
+            if green:
                 self.cpu[test] = cpu
-                kept.append(test)
-            elif not green and outcome in (items.FAILED, items.EXPIRED):
-                self.errors[test] = error
-                self.where[test] = where
-                if outcome == items.EXPIRED:
-                    self.hangs.add(test)
-                kept.append(test)
+                continue
+            self.errors[test] = error
+            self.where[test] = where
+            if outcome == items.EXPIRED:
+                self.hangs.add(test)
         return kept
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import ast
 from typing import Callable, Iterator, NamedTuple
 
-from . import calls, expressions, literals, operations, statements
+from . import branches, calls, expressions, literals, operations, statements
 from .scope import FUNCTIONS, Function, Scope
 from .site import Site
 from .source import Source, Splice, leftmost, tightened
@@ -28,8 +28,8 @@ OPERATORS: tuple[Operator, ...] = (
     expressions.unwrapped,
     expressions.branches,
     expressions.subscripts,
-    statements.augmented,
-    statements.choices,
+    operations.augmented,
+    branches.choices,
     operations.moved_operators,
     literals.strings,
     literals.repeated,
@@ -44,7 +44,7 @@ OPERATORS: tuple[Operator, ...] = (
     expressions.wrapped,
     calls.mapped_keys,
     expressions.chains,
-    statements.elifs,
+    branches.elifs,
     statements.loop_tails,
     expressions.ingredients,
     expressions.wrapped_with_names,

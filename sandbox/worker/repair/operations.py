@@ -1,4 +1,4 @@
-"""Operators on operations: comparisons, arithmetic, and/or, their operands and their order."""
+"""Operators on operations: comparisons, arithmetic, and/or, assignments; operands and order."""
 
 from __future__ import annotations
 
@@ -208,3 +208,31 @@ def negations(site: Site) -> Iterator[Splice]:
     if not part:
         for constant in ("True", "False"):
             yield site.replace("cond-const", constant, atom=True)
+
+
+def augmented(site: Site) -> Iterator[Splice]:
+    """Another augmented assignment, a plain one, or a plain one augmented."""
+    node = site.node
+    if isinstance(node, ast.AugAssign) and type(node.op) in _ARITHMETIC:
+        start, end = site.source.span(node.target)[1], site.source.span(node.value)[0]
+        target, own = site.of(node.target), _ARITHMETIC[type(node.op)]
+        for symbol in ("+", "-", "*", "//", "/", "%", "**", "|", "&", "^", ""):
+            if symbol != own:
+                yield Splice("aug-op", start, end, f" {symbol}= ")
+        turned = f"{target} = {site.operand(node.value)} {own} {target}"
+        yield Splice("aug-op", site.start, site.end, turned)
+    elif isinstance(node, ast.Assign) and len(node.targets) == 1:
+        start, end = site.source.span(node.targets[0])[1], site.source.span(node.value)[0]
+        if isinstance(node.targets[0], (ast.Name, ast.Attribute, ast.Subscript)):
+            for symbol in ("+", "-", "*"):
+                yield Splice("aug-assign", start, end, f" {symbol}= ")
+        elif isinstance(node.targets[0], ast.Tuple) and isinstance(node.value, ast.Tuple):
+            yield from _tuple_targets(site, node.targets[0])
+
+
+def _tuple_targets(site: Site, target: ast.Tuple) -> Iterator[Splice]:
+    spans = [site.source.span(e) for e in target.elts]
+    if len(spans) == 2:
+        a, b = (site.source.text[slice(*s)] for s in spans)
+        middle = site.source.text[spans[0][1] : spans[1][0]]
+        yield Splice("tuple-target", spans[0][0], spans[1][1], b + middle + a)

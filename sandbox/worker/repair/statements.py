@@ -1,4 +1,4 @@
-"""Operators on statements: deleted, guarded, moved, exchanged, copied; branches and loops."""
+"""Operators on statements: deleted, guarded, moved, exchanged, copied, tried."""
 
 from __future__ import annotations
 
@@ -12,18 +12,6 @@ from .source import Splice
 
 _JUMPS = (ast.Return, ast.Raise, ast.Continue, ast.Break)
 _SIMPLE = (ast.Assign, ast.AugAssign, ast.Expr, ast.Return, ast.Continue, ast.Break, ast.Raise)
-_AUGMENTED = {
-    ast.Add: "+",
-    ast.Sub: "-",
-    ast.Mult: "*",
-    ast.Div: "/",
-    ast.FloorDiv: "//",
-    ast.Mod: "%",
-    ast.Pow: "**",
-    ast.BitOr: "|",
-    ast.BitAnd: "&",
-    ast.BitXor: "^",
-}
 _BLOCKS = (ast.For, ast.While, ast.If, ast.With)
 _STEP = "    "
 RAISED = "$raised"
@@ -80,7 +68,7 @@ def deleted(site: Site) -> Iterator[Splice]:
         )
         yield Splice(operator, start, whole, "")
     if isinstance(node, ast.If) and not chained and alone(site) and not node.orelse:
-        yield Splice("unwrap-if", site.start, site.end, _dedented_body(site, node.body))
+        yield Splice("unwrap-if", site.start, site.end, dedented(site, node.body))
 
 
 def _without_elif(site: Site, node: ast.AST) -> Iterator[Splice]:
@@ -97,7 +85,8 @@ def _without_elif(site: Site, node: ast.AST) -> Iterator[Splice]:
         yield Splice("drop-branch", start, site.end, "")
 
 
-def _dedented_body(site: Site, body: list[ast.stmt]) -> str:
+def dedented(site: Site, body: list[ast.stmt]) -> str:
+    """The text of a block, as it stands where its statement stands."""
     first, last = site.source.span(body[0])[0], site.source.span(body[-1])[1]
     text = site.source.text[first:last]
     inner = len(site.source.indent(body[0].lineno))
@@ -301,100 +290,6 @@ def _moved(site: Site, indent: str) -> str:
     lines = re.split(r"\r\n|\r|\n", site.text)
     rest = [indent + line[len(own) :] if line.startswith(own) else line for line in lines[1:]]
     return site.source.newline.join([lines[0], *rest])
-
-
-def choices(site: Site) -> Iterator[Splice]:
-    """The bodies of if and else exchanged; the else dropped; if, while, break, continue turned."""
-    node = site.node
-    if isinstance(node, ast.Break):
-        yield Splice("jump", site.start, site.end, "continue")
-    elif isinstance(node, ast.Continue):
-        yield Splice("jump", site.start, site.end, "break")
-    elif isinstance(node, ast.While):
-        yield Splice("jump", site.start, site.start + 5, "if")
-    elif isinstance(node, ast.If):
-        if site.text.startswith("if") and not node.orelse:
-            yield Splice("jump", site.start, site.start + 2, "while")
-        if site.text.startswith("elif"):
-            yield Splice("jump", site.start, site.start + 4, "if")
-        yield from _else_of(site, node)
-
-
-def _else_of(site: Site, node: ast.If) -> Iterator[Splice]:
-    source = site.source
-    if not node.orelse or source.text.startswith("elif", source.span(node.orelse[0])[0]):
-        return
-    body = (source.span(node.body[0])[0], source.span(node.body[-1])[1])
-    other = (source.span(node.orelse[0])[0], source.span(node.orelse[-1])[1])
-    between = source.text[body[1] : other[0]]
-    swapped = source.text[slice(*other)] + between + source.text[slice(*body)]
-    yield Splice("swap-branches", body[0], other[1], swapped)
-    yield Splice("drop-else", body[1], other[1], "")
-    if source.starts_line(other[0]):
-        indent = source.indent(node.lineno)
-        text = source.newline + indent + _dedented_body(site, node.orelse)
-        yield Splice("drop-else", body[1], other[1], text)
-
-
-def elifs(site: Site) -> Iterator[Splice]:
-    """Two branches of an if chain exchanged; a new branch made from one with a literal changed."""
-    node = site.node
-    if not isinstance(node, ast.If) or not site.source.starts_line(site.start):
-        return
-    word = "elif" if site.text.startswith("elif") else "if"
-    head = site.source.text[site.start + len(word) : site.source.span(node.body[-1])[1]]
-    indent, newline = site.source.indent(site.line), site.source.newline
-    behind = site.source.span(node.body[-1])[1]
-    if node.orelse and isinstance(node.orelse[0], ast.If) and site.of(node.orelse[0])[:4] == "elif":
-        after = node.orelse[0]
-        start, end = site.source.span(after)[0], site.source.span(after.body[-1])[1]
-        theirs = site.source.text[start + 4 : end]
-        between = site.source.text[behind:start]
-        yield Splice("elif-order", site.start, end, f"{word}{theirs}{between}elif{head}")
-    literals = {repr(v) for v in site.scope.strings} | {str(v) for v in site.scope.ints}
-    for constant in ast.walk(node.test):
-        if not isinstance(constant, ast.Constant) or isinstance(constant.value, bool):
-            continue
-        start, end = site.source.span(constant)
-        offset = start - site.start - len(word)
-        for new in sorted(literals | _one_off(constant.value)):
-            text = head[:offset] + new + head[offset + end - start :]
-            if text != head:
-                yield Splice("elif-copy", behind, behind, f"{newline}{indent}elif{text}")
-
-
-def _one_off(value: object) -> set[str]:
-    if isinstance(value, int):
-        return {str(value + 1), str(value - 1), "0", "1"}
-    return set()
-
-
-def augmented(site: Site) -> Iterator[Splice]:
-    """Another augmented assignment, a plain one, or a plain one augmented."""
-    node = site.node
-    if isinstance(node, ast.AugAssign) and type(node.op) in _AUGMENTED:
-        start, end = site.source.span(node.target)[1], site.source.span(node.value)[0]
-        target, own = site.of(node.target), _AUGMENTED[type(node.op)]
-        for symbol in ("+", "-", "*", "//", "/", "%", "**", "|", "&", "^", ""):
-            if symbol != own:
-                yield Splice("aug-op", start, end, f" {symbol}= ")
-        turned = f"{target} = {site.operand(node.value)} {own} {target}"
-        yield Splice("aug-op", site.start, site.end, turned)
-    elif isinstance(node, ast.Assign) and len(node.targets) == 1:
-        start, end = site.source.span(node.targets[0])[1], site.source.span(node.value)[0]
-        if isinstance(node.targets[0], (ast.Name, ast.Attribute, ast.Subscript)):
-            for symbol in ("+", "-", "*"):
-                yield Splice("aug-assign", start, end, f" {symbol}= ")
-        elif isinstance(node.targets[0], ast.Tuple) and isinstance(node.value, ast.Tuple):
-            yield from _tuple_targets(site, node.targets[0])
-
-
-def _tuple_targets(site: Site, target: ast.Tuple) -> Iterator[Splice]:
-    spans = [site.source.span(e) for e in target.elts]
-    if len(spans) == 2:
-        a, b = (site.source.text[slice(*s)] for s in spans)
-        middle = site.source.text[spans[0][1] : spans[1][0]]
-        yield Splice("tuple-target", spans[0][0], spans[1][1], b + middle + a)
 
 
 def tried(site: Site) -> Iterator[Splice]:
