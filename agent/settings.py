@@ -93,6 +93,7 @@ _PROJECT: dict[str, TypeAdapter[Any]] = {
     "environment.test": _TEXT,
     "environment.python": _TEXT,
     "environment.junit": _TEXT,
+    "environment.checks": _TEXTS,
 }
 _VARIABLES = {
     "JOURNEYMAN_MODEL": "model.name",

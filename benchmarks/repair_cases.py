@@ -20,6 +20,26 @@ Kind = Literal["function", "release"]
 _LOOPS = (ast.For, ast.While, ast.With, ast.Try, ast.If, ast.FunctionDef)
 
 
+_LIMITED = """import signal
+
+import pytest
+
+
+def ring(*_):
+    raise TimeoutError("the test did not end within 5 s")
+
+
+@pytest.fixture(autouse=True)
+def limited():
+    signal.signal(signal.SIGALRM, ring)
+    signal.alarm(5)
+    yield
+    signal.alarm(0)
+
+"""
+"""Head of every test file: a program that never ends is a failing test, not a run that hangs."""
+
+
 @dataclass(frozen=True, slots=True)
 class Case:
     """One bug.
@@ -88,7 +108,7 @@ def pytest_text(check: str, entry_point: str) -> tuple[str, int]:
                 groups.append([*before, statement])
             else:
                 before.append(statement)
-    lines = ["import solution", "from solution import *", ""]
+    lines = [_LIMITED, "import solution", "from solution import *", ""]
     for number, group in enumerate(groups, 1):
         lines += ["", f"def test_{number}():", f"    {parameter} = solution.{entry_point}"]
         for statement in group:

@@ -195,7 +195,7 @@ class Build:
         Where another process was quicker (with a lock of another state folder), its image stays.
         """
         self.run(
-            "rm -rf /tmp/* /tmp/.[!.]* /root/.cache /root/.npm /home/agent/.cache /home/agent/.npm; "
+            "rm -rf /tmp/* /tmp/.[!.]* ~root/.cache ~root/.npm /home/agent/.cache /home/agent/.npm; "
             "find /workspace -mindepth 1 -maxdepth 1 -exec rm -rf {} +; "
             "find / -xdev -perm /6000 -type f -exec chmod a-s {} +",
             user="0:0",

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Literal
 
 from sandbox.image import INTERPRETERS
-from sandbox.node_project import NODE_PACKAGES, read_node
+from sandbox.node_project import read_node
 from sandbox.project_files import read_text
 from sandbox.python_project import PythonProject, read_project
 
@@ -122,7 +122,7 @@ def detect(repo: Path) -> Detected:
             "junit" if node.junit else "exit",
             node.test_command,
             node.junit,
-            NODE_PACKAGES,
+            node.packages,
             steps,
             notes=(node.note,) if node.note else (),
         )

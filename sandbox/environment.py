@@ -48,6 +48,7 @@ class EnvironmentSettings:
         test: The test command.
         python: Which interpreter: `3.11`, `3.9`, or a path in an own image.
         junit: Where the test command leaves its JUnit XML, relative to the root.
+        checks: Commands (build, lint, types) that count as evidence where no test does.
     """
 
     image: str = ""
@@ -57,6 +58,7 @@ class EnvironmentSettings:
     test: str = ""
     python: str = ""
     junit: str = ""
+    checks: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -162,13 +162,15 @@ class Layers:
                 return reference
             index = index_settings.read()
             self._say(f"Setting up {self._repo.name} (once; its dependencies are kept)")
+            for setting in index.left_out:
+                self._say(setting)
             with Build(image, index=index, say=self._say) as build:
                 laid = self._lay_tree(build)
                 ran, notes = self._run(build, steps)
                 notes += _keep_made(build, laid)
                 labels = {
                     "journeyman.setup": json.dumps([index.mask(line) for line in ran]),
-                    "journeyman.notes": json.dumps([*notes, *index.left_out]),
+                    "journeyman.notes": json.dumps(notes),
                 }
                 build.commit(reference, labels)
         return reference

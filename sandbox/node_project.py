@@ -10,12 +10,14 @@ from typing import Any
 
 from sandbox.project_files import read_text
 
-NODE_PACKAGES = ("nodejs", "npm")
 NODE_FILES = ("package.json", "package-lock.json", "npm-shrinkwrap.json", ".npmrc")
 REPORT = ".journeyman-junit.xml"
 """Where a Node runner leaves its JUnit XML; the test verb takes it away again."""
 
 _NO_TEST = "no test specified"
+_OWN_REPORT = re.compile(
+    r"(?:--test-reporter-destination|--outputFile(?:\.junit)?)[= ](\S+\.xml)\b"
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,6 +35,12 @@ class NodeProject:
     test_command: str
     junit: str = ""
     note: str = ""
+
+    @property
+    def packages(self) -> tuple[str, ...]:
+        """Debian packages that it takes; npm brings hundreds of others, so only where it is run."""
+        npm = self.install or self.test_command.startswith(("npm ", "npx "))
+        return ("nodejs", "npm") if npm else ("nodejs",)
 
 
 def read_node(repo: Path) -> NodeProject | None:
@@ -68,10 +76,18 @@ def _test_command(script: str, repo: Path) -> tuple[str, str, str]:
         options = f"--reporter xunit --reporter-option output={REPORT}"
         return f"npx --no-install {script} {options}", REPORT, ""
     if script:
-        return "npm test", "", "tests are judged by the exit code: the runner leaves no JUnit XML"
+        return _as_it_is(script)
     if _uses_node_test(repo):
         return f"node --test --test-reporter=junit --test-reporter-destination={REPORT}", REPORT, ""
     return "", "", "package.json names no test script"
+
+
+def _as_it_is(script: str) -> tuple[str, str, str]:
+    """A script that brings its own reporter, or none."""
+    report = _OWN_REPORT.search(script)
+    if report is None:
+        return "npm test", "", "tests are judged by the exit code: the runner leaves no JUnit XML"
+    return script if re.match(r"node\b[^&|;]*$", script) else "npm test", report[1], ""
 
 
 def _uses_node_test(repo: Path) -> bool:

@@ -49,7 +49,7 @@ def sweep(client: docker.DockerClient) -> int:
 
 
 def remove_all(client: docker.DockerClient) -> tuple[str, ...]:
-    """Remove every container and image of ours; returns what is gone, for people."""
+    """Remove every container, image and network of ours; returns what is gone, for people."""
     gone = [
         f"container {container['Names'][0].lstrip('/')}"
         for container in _containers(client)
@@ -65,6 +65,9 @@ def remove_all(client: docker.DockerClient) -> tuple[str, ...]:
             gone.append(f"image {names[0]} stays: {error.explanation}")
             continue
         gone.append(f"image {names[0]}")
+    for network in client.networks.list(filters={"label": f"{OURS}=1"}):
+        network.remove()
+        gone.append(f"network {network.name}")
     return tuple(gone)
 
 

@@ -313,13 +313,14 @@ def _compared(situation: Situation, mind: Mind) -> Proposal:
             "confidence": round(choice.confidence(c, patches, **facts), 3),
             "members": len(c.members),
         }
-        for c in found
+        for c in found[: budget.CLUSTERS]
     ]
-    note = f"{len(plausible)} patches, {len(clusters)} behaviours on {data['inputs']} inputs"
+    note = f"{len(plausible)} patches, {len(found)} behaviours on {data['inputs']} inputs"
     mind = _show(
         mind, choose=("done", note), wider=_open(mind, "wider"), pairs=_open(mind, "pairs")
     )
-    return _apply({**mind, "clusters": clusters}, "")
+    done_with: Mind = {"queue": [], "paired": [], "plausible": []}
+    return _apply({**mind, **done_with, "clusters": clusters}, "")
 
 
 def _size(row: Mind) -> int:

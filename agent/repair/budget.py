@@ -39,3 +39,7 @@ COMPARED = 60
 def cpu_seconds(wanted: float, remaining_s: float) -> float:
     """CPU seconds for a call when this much wall time is left for the whole run."""
     return max(5.0, min(wanted, remaining_s / 4))
+
+
+CLUSTERS = 12
+"""Behaviours that are kept to fall back on."""

@@ -31,6 +31,9 @@ class Daemon:
         self.socket = f"unix://{folder}/docker.sock"
         self.said: list[str] = []
         self.command = [
+            # A network of its own: a daemon without a bridge removes the one that it finds.
+            "unshare",
+            "--net",
             "dockerd",
             f"--host={self.socket}",
             f"--data-root={folder}/data",
