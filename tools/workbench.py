@@ -207,8 +207,9 @@ class Workbench:
         """
         if action.effect is Effect.CONTAINED:
             return None
-        if action.key in self._observations:
-            return self._observations[action.key]
+        earlier = self._observations.get(action.key)
+        if earlier and (earlier.status == "done" or action.effect is Effect.UNREPEATABLE):
+            return earlier
         if action.key in self._begun and action.effect is Effect.UNREPEATABLE:
             verdict = Verdict(decision=Decision.ALLOW, rule="resume", reason="It had begun.")
             return Observation(status="unknown", verdict=verdict)

@@ -7,6 +7,7 @@ the patch out again and goes on with the next kind of patch. What was tried is s
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 from agent.proposers.proposer import Done, Proposal, Situation, ToolCall
@@ -197,10 +198,9 @@ def _tried(situation: Situation, mind: Mind) -> Proposal:
     mind = _show(mind, **{part: ("done" if found else "failed", note)})
     if mind.pop("known", 0):
         if found:
-            return _counted(_compare(situation, mind), tried)
-        return _counted(
-            _try(situation, mind, budget.LIKELY, "What is remembered does not help."), tried
-        )
+            return replace(_compare(situation, mind), candidates=tried)
+        proposal = _try(situation, mind, budget.LIKELY, "What is remembered does not help.")
+        return replace(proposal, candidates=tried)
     if more and not (found and part == "wider"):
         share = budget.RIVALS if found else budget.WIDER
         text = f"{found} patches pass; looking for rivals." if found else f"Nothing among {tried}."
@@ -211,22 +211,7 @@ def _tried(situation: Situation, mind: Mind) -> Proposal:
         proposal = _compare(situation, mind)
     else:
         proposal = _pairs(situation, mind, f"no single edit passes ({mind['tried']} tried)")
-    return _counted(proposal, tried)
-
-
-def _counted(proposal: Proposal, candidates: int) -> Proposal:
-    return Proposal(
-        mind=proposal.mind,
-        calls=proposal.calls,
-        text=proposal.text,
-        plan=proposal.plan,
-        claims_done=proposal.claims_done,
-        gives_up=proposal.gives_up,
-        confidence=proposal.confidence,
-        alternatives=proposal.alternatives,
-        candidates=candidates,
-        notes=proposal.notes,
-    )
+    return replace(proposal, candidates=tried)
 
 
 def _gathered(mind: Mind, data: dict[str, Any]) -> Mind:
@@ -266,8 +251,8 @@ def _paired(situation: Situation, mind: Mind) -> Proposal:
     note = f"{tried} pairs tried, {found} pass"
     mind = {**_show(mind, pairs=("done" if found else "failed", note)), "paired": []}
     if mind["plausible"]:
-        return _counted(_compare(situation, mind), tried)
-    return _counted(_nothing(mind), tried)
+        return replace(_compare(situation, mind), candidates=tried)
+    return replace(_nothing(mind), candidates=tried)
 
 
 def _nothing(mind: Mind) -> Proposal:
@@ -403,12 +388,7 @@ def _next(mind: Mind, reason: str, *, edits: list[Done] | None) -> Proposal:
         return _said(mind, f"Not that one ({reason.rstrip('.')}).", calls=back)
     mind = {**mind, "plan": stages.again(kept, "apply"), "clusters": rest}
     proposal = _apply(mind, f"Not that one ({reason.rstrip('.')}); the next:")
-    return Proposal(
-        mind=proposal.mind,
-        plan=proposal.plan,
-        text=proposal.text,
-        calls=(*back, *proposal.calls),
-    )
+    return replace(proposal, calls=(*back, *proposal.calls))
 
 
 def _exhausted(_situation: Situation, mind: Mind) -> Proposal:

@@ -109,6 +109,45 @@ def test_wrong_use_is_one_object_where_an_object_was_asked_for() -> None:
     assert "--repo" in result["reason"], "what to do next is said here too"
 
 
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["run", "x", "--nonsense", "--output", "json"],
+        ["run", "--output=json"],
+        ["run", "x", "--output", "json", "--max-steps", "none"],
+        ["run", "x", "--require", "much", "--output", "stream-json"],
+        ["run", "x", "--output", "json", "-o"],
+        ["resume", "a", "b", "--output", "json"],
+        ["demo", "--nonsense", "--output=stream-json"],
+    ],
+    ids=" ".join,
+)
+def test_a_command_line_that_cannot_be_read_is_one_object_too(arguments: list[str]) -> None:
+    done = journeyman(*arguments)
+    (line,) = done.stdout.splitlines()
+    result = json.loads(line)
+    assert (result["type"], result["outcome"], result["exit_code"]) == ("result", "usage", 2)
+    assert done.returncode == Outcome.USAGE.exit_code
+    first, second = done.stderr.splitlines()
+    assert first.startswith("Error: ")
+    assert second.startswith("  Next: ")
+    assert second.removeprefix("  Next: ") in result["reason"]
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["run", "x", "--nonsense", "--", "--output", "json"],
+        ["run", "x", "--nonsense", "--output", "json", "--output", "text"],
+    ],
+    ids=" ".join,
+)
+def test_an_object_that_was_not_asked_for_is_not_printed(arguments: list[str]) -> None:
+    done = journeyman(*arguments)
+    assert done.returncode == Outcome.USAGE.exit_code
+    assert not done.stdout
+
+
 def test_a_fault_of_ours_is_two_lines_and_a_file(tmp_path: Path) -> None:
     code = """
 import sys, journeyman

@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import pty
+import re
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
 
-from agent.doors.cli.output import Output, may_colour
+from agent.doors.cli.output import Output
+from agent.doors.cli.screen import may_colour
 from agent.result import Result
 from tests.doors.records import EVIDENCE, RECORDS
 
@@ -101,3 +104,110 @@ os._exit(7 if output.gone else 8)
 """
     done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, timeout=60)
     assert done.returncode == 7, done.stderr
+
+
+SHOW = """
+import sys, time
+from agent.doors.cli.output import Output
+from agent.doors.cli.screen import Screen
+from policies.record import Noticed
+from tests.doors.records import RECORDS, judged
+from tests.doors.test_output import RESULT
+from policies.action import RunTestsRequest, VerifyRequest
+output = Output(sys.argv[1])
+for record in RECORDS:
+    output.observe(record)
+output.observe(judged(RunTestsRequest(), tool="run_tests"))
+time.sleep(0.4)
+output.observe(Noticed(text="x" * 300))
+time.sleep(0.4)
+output.observe(judged(VerifyRequest(patch="")))
+output.show_patch(RESULT.patch)
+output.finish(RESULT)
+print("end", file=sys.stderr)
+"""
+
+
+def on_a_terminal(form: str = "text", **variables: str) -> str:
+    """What a run of every record leaves on a terminal of 80 columns, byte for byte."""
+    mine, theirs = pty.openpty()
+    kept = {k: v for k, v in os.environ.items() if k not in {"NO_COLOR", "TERM", "COLORTERM"}}
+    command = [sys.executable, "-c", SHOW, form]
+    with subprocess.Popen(
+        command, cwd=ROOT, env=kept | variables, stdin=theirs, stdout=theirs, stderr=theirs
+    ) as process:
+        os.close(theirs)
+        seen = b""
+        with contextlib.suppress(OSError):  # how a terminal says that the other end has left
+            while part := os.read(mine, 65536):
+                seen += part
+        assert process.wait(timeout=60) == 0, seen
+    os.close(mine)
+    return seen.decode()
+
+
+def test_a_terminal_has_colours_and_a_status_that_leaves_nothing_behind() -> None:
+    screen = on_a_terminal(TERM="xterm-256color")
+    assert "\x1b[32mEvidence: failing-test\x1b[0m" in screen
+    assert "\x1b[92m+" in screen, "the patch is coloured as a diff"
+    assert "-\x1b[0m running the tests" in screen
+    assert "verifying in a fresh sandbox" in screen
+    assert "\x1b[?25l" not in screen, "a killed process could not bring the cursor back"
+    assert "x" * 300 in screen, "a line is left to the terminal to wrap"
+    assert "\x1b[2J" not in screen
+    left = what_is_left(screen)
+    assert "running the tests" not in left
+    assert "verifying in" not in left
+    assert left[-1] == "end"
+
+
+def test_a_stream_that_is_watched_on_a_terminal_has_its_lines_to_itself() -> None:
+    left = what_is_left(on_a_terminal("stream-json", TERM="xterm"))
+    kinds = [json.loads(line)["type"] for line in left if '{"' in line]
+    assert len(kinds) > len(RECORDS)
+    assert kinds[-1] == "result"
+
+
+def what_is_left(screen: str) -> list[str]:
+    """The lines after a terminal has obeyed: line erased, cursor up, colours dropped."""
+    shown = [""]
+    for part in re.split(r"(\x1b\[[0-9;?]*[a-zA-Z]|\r|\n)", screen):
+        if part == "\n":
+            shown.append("")
+        elif part == "\x1b[2K":
+            shown[-1] = ""
+        elif part == "\x1b[1A":
+            shown.pop()
+        elif not part.startswith(("\x1b", "\r")):
+            shown[-1] += part
+    return [line for line in shown if line]
+
+
+@pytest.mark.parametrize(
+    "variables", [{"TERM": "xterm", "NO_COLOR": "1"}, {"TERM": "dumb"}, {}], ids=str
+)
+def test_a_terminal_that_wants_no_colours_gets_plain_text_only(variables: dict[str, str]) -> None:
+    screen = on_a_terminal(**variables, FORCE_COLOR="1", COLUMNS="20")
+    assert "\x1b" not in screen
+    assert screen.count("running the tests") == 0, "no status"
+    assert "x" * 300 in screen
+    assert "bubblewrap shares the kernel" in screen, "a table is not folded either"
+
+
+def test_a_file_gets_every_line_whole_and_no_escapes(tmp_path: Path) -> None:
+    plain = {"FORCE_COLOR": "1", "TERM": "xterm-256color", "COLUMNS": "20", "TTY_COMPATIBLE": "1"}
+    done = subprocess.run(
+        [sys.executable, "-c", SHOW, "text"],
+        cwd=ROOT,
+        env=os.environ | plain,
+        capture_output=True,
+        timeout=60,
+    )
+    assert done.returncode == 0, done.stderr
+    assert done.stdout == PATCH.encode()
+    told = done.stderr.decode()
+    assert "\x1b" not in told
+    assert "x" * 300 in told
+    assert "bubblewrap shares the kernel" in told
+    assert "running the tests" not in told
+    assert all(line == line.rstrip() for line in told.splitlines())

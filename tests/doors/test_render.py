@@ -2,19 +2,28 @@
 
 from __future__ import annotations
 
+import re
 from typing import get_args
 
 import pytest
+from rich.console import Console, RenderableType
+from rich.text import Text
 
-from agent.doors.cli.render import render, request_line, summary
+from agent.doors.clean_text import clean
+from agent.doors.cli.render import patch_text, render, request_line, summary, under_way
+from agent.doors.cli.screen import lines, plain_console
 from agent.result import Result
-from policies.action import Decision, ShellRequest, Verdict
+from policies.action import Decision, RunTestsRequest, ShellRequest, Verdict
 from policies.record import Evidence, Record
-from tests.doors.records import ALLOW, DENY, EVIDENCE, RECORDS, done, judged, plan
+from tests.doors.records import ALLOW, BAD, DENY, EVIDENCE, RECORDS, done, judged, plan
+
+
+def plain(*renderables: RenderableType) -> list[str]:
+    return [line for renderable in renderables for line in lines(plain_console(), renderable)]
 
 
 def text_of(record: Record) -> str:
-    return "\n".join(line.text for line in render(record))
+    return "\n".join(plain(*render(record)))
 
 
 def test_the_samples_hold_every_kind_of_record() -> None:
@@ -24,8 +33,8 @@ def test_the_samples_hold_every_kind_of_record() -> None:
 
 @pytest.mark.parametrize("record", RECORDS, ids=lambda r: r.type)
 def test_no_line_holds_anything_but_printable_characters(record: Record) -> None:
-    for line in render(record):
-        assert line.text.isprintable(), line.text
+    for line in plain(*render(record)):
+        assert line.isprintable(), line
 
 
 def test_a_plan_shows_each_steps_state_and_why_it_was_revised() -> None:
@@ -36,10 +45,10 @@ def test_a_plan_shows_each_steps_state_and_why_it_was_revised() -> None:
 
 def test_of_the_same_revision_only_the_steps_that_moved_are_shown_again() -> None:
     before, after = plan("active", "pending"), plan("done", "pending")
-    lines = render(after, before.plan)
-    assert [line.text for line in lines] == ["  [x] step done"]
+    assert plain(*render(after, before.plan)) == ["  [x] step done"]
     revised = plan("done", "pending", revision=1, reason="r")
-    assert len(render(revised, before.plan)) == 3
+    assert len(plain(*render(revised, before.plan))) == 3
+    assert render(before, before.plan) == ()
 
 
 def test_a_plain_allow_is_one_line_and_a_refusal_names_rule_reason_and_remedy() -> None:
@@ -67,15 +76,17 @@ def test_a_run_that_did_not_end_properly_is_never_shown_as_good() -> None:
         "run_tests", data={"tests": [{"id": "t", "outcome": "passed"}], "complete": False}
     )
     (line,) = render(record)
-    assert "did not end properly" in line.text
-    assert line.tone == "warn"
+    assert "did not end properly" in str(line)
+    assert isinstance(line, Text)
+    assert line.style == "yellow"
 
 
 def test_evidence_says_what_stands_behind_the_patch_and_what_to_know() -> None:
     shown = text_of(RECORDS[14])
     assert "Evidence: failing-test" in shown
-    assert "others: 12 of 12 pass" in shown
-    assert "but: bubblewrap shares the kernel" in shown
+    rows = [line.split() for line in shown.splitlines()]
+    assert ["others", "12", "of", "12", "pass"] in rows
+    assert ["but", "bubblewrap", "shares", "the", "kernel"] in [row[:5] for row in rows]
 
 
 def test_a_patch_that_is_not_verified_is_marked_with_what_stands_behind_it() -> None:
@@ -89,7 +100,7 @@ def test_a_patch_that_is_not_verified_is_marked_with_what_stands_behind_it() -> 
         confidence=0.55,
         alternatives=("x",),
     )
-    shown = "\n".join(line.text for line in summary(result))
+    shown = "\n".join(plain(*summary(result)))
     assert "not verified; behind it stands: no-regression" in shown
     assert "Confidence 0.55, 1 alternatives" in shown
 
@@ -97,8 +108,69 @@ def test_a_patch_that_is_not_verified_is_marked_with_what_stands_behind_it() -> 
 def test_a_cost_that_is_not_known_is_not_called_nothing() -> None:
     fields = {"session_id": "s", "outcome": "verified", "exit_code": 0, "reason": "r"}
     result = Result(**fields, evidence=EVIDENCE, cost_usd=None)
-    assert "cost not known" in "\n".join(line.text for line in summary(result))
+    assert "cost not known" in "\n".join(plain(*summary(result)))
 
 
 def test_a_command_of_many_lines_is_shown_on_one() -> None:
     assert request_line(ShellRequest(command="a\nb")) == "$ a\\nb"
+
+
+def terminal(width: int) -> Console:
+    return Console(force_terminal=True, width=width, color_system="standard", highlight=False)
+
+
+def test_rows_are_fitted_to_a_terminal_and_lines_are_left_to_it() -> None:
+    header, *rows = [
+        without_colours(line)
+        for renderable in render(RECORDS[14])
+        for line in lines(terminal(40), renderable)
+    ]
+    assert header == "Evidence: failing-test"
+    assert len(rows) > len(plain(*render(RECORDS[14]))) - 1
+    assert max(map(len, rows)) <= 40
+
+    long = judged(ShellRequest(command="x" * 120))
+    assert lines(terminal(40), *render(long)) == [f"  3  shell  $ {'x' * 120}"]
+
+
+def without_colours(text: str) -> str:
+    return re.sub(r"\x1b\[[0-9;]*m", "", text)
+
+
+def test_a_patch_is_coloured_and_not_a_character_of_it_is_lost() -> None:
+    patch = f"--- a/a\n+++ b/a\n@@ -1,3 +1,3 @@\n \n-old  \n+new {BAD} {'x' * 200}\n [bold]:boom:\n"
+    shown = lines(terminal(40), patch_text(patch))
+    assert [without_colours(line) for line in shown] == clean(patch).splitlines()
+    removed, added = (next(s for s in shown if word in s) for word in ("old", "new"))
+    assert removed.startswith("\x1b[91m-")
+    assert added.startswith("\x1b[92m+")
+
+
+def test_a_tab_in_a_patch_takes_the_room_that_a_terminal_gives_it() -> None:
+    assert plain(patch_text("+\ta\n")) == ["+       a"]
+
+
+def test_markup_in_what_is_shown_is_only_text() -> None:
+    assert "[bold]ls[/bold] :boom:" in text_of(
+        judged(ShellRequest(command="[bold]ls[/bold] :boom:"))
+    )
+    assert "[red]x[/red]" in text_of(plan("done", revision=1, reason="[red]x[/red]"))
+
+
+@pytest.mark.parametrize("record", RECORDS, ids=lambda r: r.type)
+def test_what_is_under_way_is_known_after_every_kind_of_record(record: Record) -> None:
+    assert under_way(record) in {
+        None,
+        "",
+        "preparing the environment",
+        "running the tests",
+        "trying candidates",
+    }
+
+
+def test_nothing_is_under_way_after_a_refusal_or_once_it_is_done() -> None:
+    assert under_way(judged(RunTestsRequest())) == "running the tests"
+    assert under_way(judged(RunTestsRequest(), DENY)) == ""
+    assert under_way(judged(ShellRequest(command="ls"))) == ""
+    assert under_way(done("run_tests")) == ""
+    assert under_way(RECORDS[13]) is None, "a notice ends nothing"

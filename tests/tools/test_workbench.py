@@ -195,17 +195,21 @@ def test_a_performer_that_breaks_is_an_observation_and_in_the_log(
         (Effect.UNREPEATABLE, "done", 0, "done"),
         (Effect.FIND_OR_CREATE, "begun", 1, "done"),
         (Effect.UNREPEATABLE, "begun", 0, "unknown"),
+        (Effect.FIND_OR_CREATE, "failed", 1, "done"),
+        (Effect.UNREPEATABLE, "failed", 0, "failed"),
     ],
 )
 def test_an_act_that_an_earlier_process_began_or_did_is_treated_as_its_effect_says(
     tmp_path: Path, effect: Effect, known: str, performed: int, status: str
 ) -> None:
     first, second = Room(tmp_path / "a"), Room(tmp_path / "b")
+    if known == "failed":
+        first.outcome = PerformerError("out of reach", remedy="Wait.")  # type: ignore[assignment]
     first.perform(ShellRequest(command="ls"), effect)
     log = records(first, tmp_path / "a")
     begun = {r.action.key for r in log if isinstance(r, ActionJudged)}
     done = {r.key: r.observation for r in log if isinstance(r, ActionDone)}
-    second.bench.restore(begun, done if known == "done" else {})
+    second.bench.restore(begun, {} if known == "begun" else done)
 
     observation = second.perform(ShellRequest(command="ls"), effect)
 

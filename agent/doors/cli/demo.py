@@ -40,15 +40,17 @@ def demo(package: str, old: str, new: str, model: str, output: Form) -> int:
     from sandbox.releases import release_pair
 
     out = Output(output)
+    screen = out.screen
 
     def begin(approve: Approve, observe: Observe) -> Session:
         settings = load(flags={"model.name": model})
         target = settings.home / "demo" / f"{package}-{old}-{new}"
         shutil.rmtree(target, ignore_errors=True)
         target.mkdir(mode=0o700, parents=True)
-        out.say(f"{package} {old}, with the tests of {new}, in {target}")
-        brought = release_pair(package, old, new, target, say=out.say)
-        out.say(f"tests that {new} brought: {', '.join(brought)}")
+        screen.say(f"{package} {old}, with the tests of {new}, in {target}")
+        with screen.waiting_for("fetching both releases"):
+            brought = release_pair(package, old, new, target, say=screen.say)
+        screen.say(f"tests that {new} brought: {', '.join(brought)}")
         task = Task(
             text=f"Release {new} of {package} brought tests that {old} does not pass. Make them pass.",
             repo=target,

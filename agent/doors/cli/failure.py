@@ -38,6 +38,11 @@ class Failure(click.ClickException):
         self.remedy = remedy
         self.outcome = outcome
 
+    @property
+    def reason(self) -> str:
+        """Both lines as one text, for a result."""
+        return f"{self.message.rstrip('.')}. {self.remedy}"
+
     @override
     def show(self, file: IO[Any] | None = None) -> None:
         """Print `Error: …` and `  Next: …`."""

@@ -12,6 +12,7 @@ from agent.doors.cli.ask import ask
 from agent.doors.cli.run import existing_folder
 
 if TYPE_CHECKING:
+    from agent.doors.cli.screen import Screen
     from agent.settings import Settings
     from sandbox.environment import Environment
     from sandbox.reports import Report
@@ -37,20 +38,22 @@ def init(repo: Path, model: str, *, yes: bool) -> int:
     on consent only.
     """
     repo = existing_folder(repo)
+    from agent.doors.cli.screen import Screen
     from agent.doors.cli.trust import ask_trust
     from agent.settings import load
 
     settings = load(repo, trust=lambda file, text: yes or ask_trust(file, text))
-    environment, report = _baseline(repo, settings)
+    screen = Screen()
+    environment, report = _baseline(repo, settings, screen)
     for line in _conclusions(environment, report):
         click.echo(line)
     for note in environment.notes:
-        _say(note)
+        screen.say(note)
     _write(repo, settings, _project_file(settings, environment, model), yes=yes)
     return 0
 
 
-def _baseline(repo: Path, settings: Settings) -> tuple[Environment, Report]:
+def _baseline(repo: Path, settings: Settings, screen: Screen) -> tuple[Environment, Report]:
     """Prepare the environment and run the tests once on a copy of the tree as it is."""
     from policies.action import Action, RunTestsRequest
     from sandbox.reports import Report
@@ -61,9 +64,10 @@ def _baseline(repo: Path, settings: Settings) -> tuple[Environment, Report]:
         site = Site(place)
         try:
             site.capture()
-            environment = site.prepare(_say)
-            site.open()
-            _say(f"running the tests: {site.test_command}")
+            with screen.waiting_for("preparing the environment"):
+                environment = site.prepare(screen.say)
+                site.open()
+            screen.say(f"running the tests: {site.test_command}")
             action = Action(
                 session_id="init",
                 step=0,
@@ -74,7 +78,8 @@ def _baseline(repo: Path, settings: Settings) -> tuple[Environment, Report]:
                 timeout_s=TESTS_TIMEOUT_S,
             )
             run_tests = site.performers(lambda _name, _arguments: None)["tests"]
-            return environment, Report.of(run_tests(action))
+            with screen.waiting_for("running the tests"):
+                return environment, Report.of(run_tests(action))
         finally:
             site.close()
 
@@ -129,7 +134,3 @@ def _write(repo: Path, settings: Settings, text: str, *, yes: bool) -> None:
     file.write_text(text, encoding="utf-8")
     trust_text(settings.home, text)
     click.echo(f"written: {file}", err=True)
-
-
-def _say(text: str) -> None:
-    click.echo(f"     {text}", err=True)

@@ -50,14 +50,17 @@ def show(session: str) -> int:
     """Print SESSION's records, one after the other."""
     from agent.doors.clean_text import clean_line
     from agent.doors.cli.render import render
+    from agent.doors.cli.screen import lines, plain_console
     from agent.settings import state_folder
     from policies.log import LogUnreadable, read
 
+    console = plain_console()
     try:
         for envelope, record in read(log_folder(state_folder(), session)):
             click.echo(f"{envelope.seq:>5}  {clean_line(str(envelope.at))}  {record.type}")
-            for line in render(record):
-                click.echo(f"       {line.text}")
+            for renderable in render(record):
+                for line in lines(console, renderable):
+                    click.echo(f"       {line}")
     except LogUnreadable as error:
         raise Failure(
             str(error),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import os
 import pkgutil
 import sys
@@ -77,7 +78,7 @@ def main(arguments: Sequence[str]) -> int:
         return Outcome.INTERRUPTED.exit_code
     except Exception as error:  # noqa: BLE001  the last place before the user: nothing may pass as a traceback
         failure = _explained(error)
-        failure.show()
+        _show(failure, _form_asked_for(arguments))
         return failure.outcome.exit_code
     return code if isinstance(code, int) else Outcome.VERIFIED.exit_code
 
@@ -88,3 +89,27 @@ def _explained(error: Exception) -> Failure:
         remedy = f"see {command} --help"
         return Failure(error.format_message(), remedy=remedy, outcome=Outcome.USAGE)
     return failure_of(error) or crashed(error)
+
+
+def _form_asked_for(arguments: Sequence[str]) -> str:
+    """What `--output` says, read by hand: where another option is wrong, click reads none."""
+    form = "text"
+    for word, value in itertools.pairwise(["", *arguments, ""]):
+        if word == "--":
+            break
+        if word == "--output":
+            form = value
+        elif word.startswith("--output="):
+            form = word.partition("=")[2]
+    return form
+
+
+def _show(failure: Failure, form: str) -> None:
+    """Two lines; after a result on stdout where a program reads it."""
+    if form not in {"json", "stream-json"}:
+        failure.show()
+        return
+    from agent.doors.cli.output import Output, result_without_run
+
+    output = Output("json" if form == "json" else "stream-json")
+    output.finish(result_without_run(failure.outcome, failure.reason), failure)

@@ -1,9 +1,14 @@
-"""Records as lines of text: what a terminal shows of a run. Pure; every string is cleaned."""
+"""Records as rich renderables: what a terminal shows of a run. Pure; every string is cleaned."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Any, Literal, NamedTuple, TypeAlias, assert_never
+from typing import Any, assert_never
+
+from rich.console import RenderableType
+from rich.syntax import Syntax
+from rich.table import Table
+from rich.text import Text
 
 from agent.doors.clean_text import clean, clean_line
 from agent.result import Result
@@ -42,21 +47,18 @@ from policies.record import (
     StepTaken,
 )
 
-Tone: TypeAlias = Literal["plain", "quiet", "good", "warn", "bad"]
-
-
-class Line(NamedTuple):
-    """One line and how it is meant; a terminal may colour it, a file must not need to."""
-
-    text: str
-    tone: Tone = "plain"
-
-
 _MARKS = {"pending": "[ ]", "active": "[>]", "done": "[x]", "failed": "[!]", "dropped": "[-]"}
+_STATES = {"active": "bold", "done": "green", "failed": "red", "dropped": "dim"}
+_DECISIONS = {Decision.ASK: "yellow", Decision.DENY: "red"}
+_UNDER_WAY = {
+    "tests": "running the tests",
+    "candidates": "trying candidates",
+    "verify": "verifying in a fresh sandbox",
+}
 _SHOWN_TESTS = 5
 
 
-def render(record: Record, shown: Plan | None = None) -> tuple[Line, ...]:  # noqa: C901, PLR0911  one flat line a kind
+def render(record: Record, shown: Plan | None = None) -> tuple[RenderableType, ...]:  # noqa: C901, PLR0911  one flat line a kind
     """Turn one record into what a terminal shows of it; nothing for inner bookkeeping.
 
     Args:
@@ -65,7 +67,7 @@ def render(record: Record, shown: Plan | None = None) -> tuple[Line, ...]:  # no
     """
     match record:
         case SessionStarted():
-            return (Line(f"Session {clean_line(record.session_id)}", "quiet"),)
+            return (Text(f"Session {clean_line(record.session_id)}", "dim"),)
         case EnvironmentReady():
             return tuple(_environment(record))
         case PlanMade():
@@ -77,62 +79,74 @@ def render(record: Record, shown: Plan | None = None) -> tuple[Line, ...]:  # no
         case ActionDone():
             return tuple(_done(record.tool, record.observation))
         case Said():
-            return tuple(Line(f"     {line}") for line in clean(record.text).splitlines())
+            return tuple(Text(f"     {said}") for said in clean(record.text).splitlines())
         case Noticed():
-            return (Line(f"     {clean_line(record.text, limit=400)}", "quiet"),)
+            return (Text(f"     {clean_line(record.text, limit=400)}", "dim"),)
         case PatchVerified():
-            return tuple(evidence_lines(record.evidence))
+            return tuple(_evidence(record.evidence))
         case SessionResumed():
-            notes = tuple(Line(f"     {clean_line(n)}", "warn") for n in record.notes)
-            return (Line(f"Session {record.session_id} goes on at step {record.step}"), *notes)
+            notes = tuple(Text(f"     {clean_line(n)}", "yellow") for n in record.notes)
+            return (
+                Text(f"Session {clean_line(record.session_id)} goes on at step {record.step}"),
+                *notes,
+            )
         case SessionEnded():
             return ()  # shown once, by `summary`, with what only the result knows
         case _:
             assert_never(record)
 
 
-def evidence_lines(evidence: Evidence) -> Iterator[Line]:
-    """What stands behind a patch."""
-    good = evidence.level != "none" and not evidence.regressions
-    yield Line(f"Evidence: {evidence.level}", "good" if good else "warn")
-    if evidence.green_after:
-        yield Line(f"     red before, green after: {_names(evidence.green_after)}", "good")
-    elif evidence.red_before:
-        yield Line(f"     still red: {_names(evidence.red_before)}", "bad")
-    if evidence.regressions:
-        yield Line(f"     broken by the patch: {_names(evidence.regressions)}", "bad")
-    if evidence.others.total:
-        yield Line(f"     others: {evidence.others.passed} of {evidence.others.total} pass")
-    yield from (Line(f"     check passed: {clean_line(check)}") for check in evidence.checks)
-    yield from (
-        Line(f"     but: {clean_line(r, limit=400)}", "warn") for r in evidence.reservations
-    )
+def under_way(record: Record) -> str | None:
+    """What goes on once a record is logged: words for a status; empty for nothing that takes long.
+
+    None: the record ends nothing and begins nothing.
+    """
+    match record:
+        case SessionStarted() | SessionResumed():
+            return "preparing the environment"
+        case ActionJudged():
+            begun = record.verdict.decision == Decision.ALLOW or record.verdict.approved_by
+            return _UNDER_WAY.get(record.action.request.kind, "") if begun else ""
+        case Noticed() | Said() | StepTaken() | PlanMade():
+            return None
+        case EnvironmentReady() | ActionDone() | PatchVerified() | SessionEnded():
+            return ""
+        case _:
+            assert_never(record)
 
 
-def summary(result: Result) -> Iterator[Line]:
+def patch_text(patch: str) -> Text:
+    """A patch as a terminal with colours shows it."""
+    code = clean(patch).removesuffix("\n")
+    text = Syntax("", "diff", theme="ansi_dark", tab_size=8).highlight(code)
+    text.right_crop(1)  # a line feed that the highlighter adds
+    return text
+
+
+def summary(result: Result) -> Iterator[Text]:
     """The end of a run: outcome, what was spent, where the log lies, what to do next."""
     good = result.exit_code == 0
-    yield Line(
-        f"{result.outcome}: {clean_line(result.reason, limit=400)}", "good" if good else "bad"
+    yield Text(
+        f"{result.outcome}: {clean_line(result.reason, limit=400)}", "green" if good else "red"
     )
     if result.patch and not good:
-        yield Line(
-            f"The patch above is not verified; behind it stands: {result.evidence.level}", "warn"
+        yield Text(
+            f"The patch above is not verified; behind it stands: {result.evidence.level}", "yellow"
         )
     if result.confidence is not None:
-        yield Line(
-            f"Confidence {result.confidence:.2f}, {len(result.alternatives)} alternatives", "quiet"
+        yield Text(
+            f"Confidence {result.confidence:.2f}, {len(result.alternatives)} alternatives", "dim"
         )
     cost = "cost not known" if result.cost_usd is None else f"{result.cost_usd} USD"
     tokens = result.input_tokens + result.output_tokens
-    yield Line(
+    yield Text(
         f"{result.steps} steps, {result.candidates} candidates, {result.seconds:.1f} s, "
         f"{tokens} tokens, {cost}",
-        "quiet",
+        "dim",
     )
-    yield from (Line(clean_line(note, limit=400), "quiet") for note in result.notes)
+    yield from (Text(clean_line(note, limit=400), "dim") for note in result.notes)
     if result.log:
-        yield Line(f"Log: {clean_line(result.log, limit=400)}", "quiet")
+        yield Text(f"Log: {clean_line(result.log, limit=400)}", "dim")
 
 
 def request_line(request: Request) -> str:  # noqa: C901, PLR0911, PLR0912  one flat line a kind
@@ -168,40 +182,78 @@ def request_line(request: Request) -> str:  # noqa: C901, PLR0911, PLR0912  one 
             assert_never(request)
 
 
-def _environment(record: EnvironmentReady) -> Iterator[Line]:
+def _environment(record: EnvironmentReady) -> Iterator[Text]:
     command = clean_line(record.test_command)
-    yield Line(f"Sandbox {record.sandbox} ({clean_line(record.image)}), tests: {command}", "quiet")
-    yield from (Line(f"     {clean_line(note, limit=400)}", "quiet") for note in record.notes)
+    yield Text(f"Sandbox {record.sandbox} ({clean_line(record.image)}), tests: {command}", "dim")
+    yield from (Text(f"     {clean_line(note, limit=400)}", "dim") for note in record.notes)
 
 
-def _plan(plan: Plan, shown: Plan | None) -> Iterator[Line]:
+def _plan(plan: Plan, shown: Plan | None) -> Iterator[RenderableType]:
     known = set(shown.steps) if shown and shown.revision == plan.revision else set()
     if not known:
         why = f" (revision {plan.revision}: {clean_line(plan.reason)})" if plan.revision else ""
-        yield Line(f"Plan{why}", "warn" if plan.revision else "plain")
+        yield Text(f"Plan{why}", "yellow" if plan.revision else "bold")
+    steps = _two_columns()
     for step in plan.steps:
         if step not in known:
             note = f" - {clean_line(step.note)}" if step.note else ""
-            yield Line(f"  {_MARKS[step.state]} {clean_line(step.title)}{note}")
+            style = _STATES.get(step.state, "")
+            title = Text(f"{clean_line(step.title)}{note}", style)
+            steps.add_row(Text(f"  {_MARKS[step.state]}", style), title)
+    if steps.row_count:
+        yield steps
 
 
-def _judged(record: ActionJudged) -> Iterator[Line]:
+def _evidence(evidence: Evidence) -> Iterator[RenderableType]:
+    """What stands behind a patch."""
+    good = evidence.level != "none" and not evidence.regressions
+    yield Text(f"Evidence: {evidence.level}", "green" if good else "yellow")
+    rows = _two_columns()
+    for label, value, style in _evidence_rows(evidence):
+        rows.add_row(Text(f"     {label}", "dim"), Text(value, style))
+    if rows.row_count:
+        yield rows
+
+
+def _evidence_rows(evidence: Evidence) -> Iterator[tuple[str, str, str]]:
+    """Label, value and style of each thing that was seen, best first."""
+    if evidence.green_after:
+        yield "red before, green after", _names(evidence.green_after), "green"
+    elif evidence.red_before:
+        yield "still red", _names(evidence.red_before), "red"
+    if evidence.regressions:
+        yield "broken by the patch", _names(evidence.regressions), "red"
+    if evidence.others.total:
+        yield "others", f"{evidence.others.passed} of {evidence.others.total} pass", ""
+    yield from (("check passed", clean_line(check), "") for check in evidence.checks)
+    yield from (("but", clean_line(r, limit=400), "yellow") for r in evidence.reservations)
+
+
+def _two_columns() -> Table:
+    """Rows of a mark or label and what it is about, which is folded where a terminal ends."""
+    table = Table.grid(padding=(0, 1))
+    table.add_column(no_wrap=True)
+    table.add_column(overflow="fold")
+    return table
+
+
+def _judged(record: ActionJudged) -> Iterator[Text]:
     action, verdict = record.action, record.verdict
-    yield Line(f"{action.step:>3}  {clean_line(action.tool)}  {request_line(action.request)}")
+    yield Text(f"{action.step:>3}  {clean_line(action.tool)}  {request_line(action.request)}")
     if verdict.decision == Decision.ALLOW:
         return
     by = f", yes from {clean_line(verdict.approved_by)}" if verdict.approved_by else ""
     text = clean_line(f"{verdict.reason} {verdict.remedy}", limit=400)
-    tone: Tone = "bad" if verdict.decision == Decision.DENY else "warn"
-    yield Line(f"     {verdict.decision} by {clean_line(verdict.rule)}{by}: {text}", tone)
+    style = _DECISIONS[verdict.decision]
+    yield Text(f"     {verdict.decision} by {clean_line(verdict.rule)}{by}: {text}", style)
 
 
-def _done(tool: str, observation: Observation) -> Iterator[Line]:
+def _done(tool: str, observation: Observation) -> Iterator[Text]:
     """Only what a reader would miss: counts, failures, losses; the whole is in the log."""
     if observation.status in {"failed", "unknown"}:
-        yield Line(f"     {clean_line(tool)}: {observation.status}", "bad")
+        yield Text(f"     {clean_line(tool)}: {observation.status}", "red")
     elif observation.timed_out:
-        yield Line("     ran out of time and was stopped", "warn")
+        yield Text("     ran out of time and was stopped", "yellow")
     tests = observation.data.get("tests")
     if isinstance(tests, list):
         yield from _tests(tests, complete=observation.data.get("complete") is True)
@@ -209,23 +261,21 @@ def _done(tool: str, observation: Observation) -> Iterator[Line]:
         plausible = observation.data.get("plausible")
         found = len(plausible) if isinstance(plausible, list) else 0
         tried = observation.data["tried"]
-        yield Line(
-            f"     {tried} candidates tried, {found} plausible", "good" if found else "quiet"
-        )
+        yield Text(f"     {tried} candidates tried, {found} plausible", "green" if found else "dim")
     elif observation.exit_code:
-        yield Line(f"     exit code {observation.exit_code}", "quiet")
-    yield from (Line(f"     {clean_line(note, limit=400)}", "quiet") for note in observation.notes)
+        yield Text(f"     exit code {observation.exit_code}", "dim")
+    yield from (Text(f"     {clean_line(note, limit=400)}", "dim") for note in observation.notes)
 
 
-def _tests(tests: list[Any], *, complete: bool) -> Iterator[Line]:
+def _tests(tests: list[Any], *, complete: bool) -> Iterator[Text]:
     outcomes = [(t.get("id", "?"), t.get("outcome")) for t in tests if isinstance(t, dict)]
     red = tuple(str(name) for name, outcome in outcomes if outcome in {"failed", "error"})
     passed = sum(outcome == "passed" for _, outcome in outcomes)
     rest = "" if complete else ", the run did not end properly"
     if red:
-        yield Line(f"     {passed} pass, {len(red)} fail{rest}: {_names(red)}", "bad")
+        yield Text(f"     {passed} pass, {len(red)} fail{rest}: {_names(red)}", "red")
     else:
-        yield Line(f"     {passed} pass, none fails{rest}", "good" if complete else "warn")
+        yield Text(f"     {passed} pass, none fails{rest}", "green" if complete else "yellow")
 
 
 def _names(names: tuple[str, ...]) -> str:

@@ -19,25 +19,30 @@ def setup() -> int:
     Docker, the sandbox image, Redis and Qdrant: says first what it will do. What is there already
     is used as it is.
     """
+    from rich.text import Text
+
+    from agent.doors.cli.screen import Screen
     from agent.settings import state_folder
     from memory.redis_server import connect as connect_redis
     from memory.solutions import open_solutions
     from sandbox.image import base_image
     from sandbox.machine import docker_problem, ensure_docker, install_packages, is_own_debian
 
-    home = state_folder()
+    home, screen = state_folder(), Screen()
     for line in _intentions(home, docker_problem(), may_install=is_own_debian()):
-        _say(line)
+        screen.tell(Text(line))
     if not shutil.which("git") and is_own_debian():
-        install_packages(["git"], say=_say)
-    ensure_docker(home, say=_say)
-    _say("Docker answers")
-    _say(f"sandbox image: {base_image(_say)}")
+        install_packages(["git"], say=screen.say)
+    ensure_docker(home, say=screen.say)
+    screen.tell(Text("Docker answers"))
+    with screen.waiting_for("building the sandbox image"):
+        image = base_image(screen.say)
+    screen.tell(Text(f"sandbox image: {image}"))
     connect_redis(home).ping()
-    _say("Redis answers")
+    screen.tell(Text("Redis answers"))
     open_solutions(home).recall("setup", limit=1)
-    _say("Qdrant answers")
-    _say("ready: journeyman init looks at a repository, journeyman demo repairs one")
+    screen.tell(Text("Qdrant answers"))
+    screen.tell(Text("ready: journeyman init looks at a repository, journeyman demo repairs one"))
     return 0
 
 
@@ -60,7 +65,3 @@ def _intentions(home: Path, problem: SandboxMissing | None, *, may_install: bool
         by = "is installed by apt-get" if may_install else "is missing: --apply will not work"
         lines.insert(2, f"  git      {by}")
     return lines
-
-
-def _say(text: str) -> None:
-    click.echo(text, err=True)

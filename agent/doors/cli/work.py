@@ -14,16 +14,18 @@ from pathlib import Path
 from types import FrameType, TracebackType
 from typing import Any, Self, TypeAlias
 
+from rich.text import Text
+
 from agent.doors.clean_text import clean_line
 from agent.doors.cli.ask import ask
 from agent.doors.cli.failure import Failure, crashed, failure_of
-from agent.doors.cli.output import Output
-from agent.doors.cli.render import Line, request_line
+from agent.doors.cli.output import Output, result_without_run
+from agent.doors.cli.render import request_line
 from agent.outcome import Outcome
 from agent.result import Result
 from agent.session import Observe, Session
 from policies.action import Action, Verdict
-from policies.record import Evidence, Record, SessionResumed, SessionStarted
+from policies.record import Record, SessionResumed, SessionStarted
 from tools.workbench import Approve
 
 Begin: TypeAlias = Callable[[Approve, Observe], Session]
@@ -116,16 +118,17 @@ class Work:
                 result, problem = self._deliver(result)
             except Stopped:
                 outcome = self._stops.outcome or Outcome.INTERRUPTED
-                result = self._without_result(outcome, "stopped before it was under way")
+                why = "stopped before it was under way"
+                result = result_without_run(outcome, why, self._session_id)
             except Exception as error:  # noqa: BLE001  every end is a result, a fault of ours too
                 problem = failure_of(error) or crashed(error)
-                result = self._without_result(problem.outcome, _reason(problem))
+                result = result_without_run(problem.outcome, problem.reason, self._session_id)
             finally:
                 if self._stops.session:
                     self._stops.session.close()
         self._output.finish(result, problem)
         if problem is None and result.session_id and result.exit_code in {130, 143}:
-            self._output.tell([Line(f"Go on with: journeyman resume {result.session_id}")])
+            self._output.screen.tell(Text(f"Go on with: journeyman resume {result.session_id}"))
         return result.exit_code
 
     def _run_session(self, begin: Begin) -> Result:
@@ -146,6 +149,7 @@ class Work:
     def _approve(self, action: Action, verdict: Verdict) -> str:
         what = f"{clean_line(action.tool)}  {request_line(action.request)}"
         why = clean_line(f"{verdict.rule}: {verdict.reason}", limit=400)
+        self._output.screen.pause()
         yes = self._stops.question(f"\n{what}\n  asks by {why}\nAllow this once?")
         return _who() if yes else ""
 
@@ -166,7 +170,7 @@ class Work:
         except Exception as error:  # noqa: BLE001  whatever it is, the patch must still come out
             problem = failure_of(error) or crashed(error)
         ended = {"outcome": problem.outcome.label, "exit_code": problem.outcome.exit_code}
-        return result.model_copy(update={**ended, "reason": _reason(problem)}), problem
+        return result.model_copy(update={**ended, "reason": problem.reason}), problem
 
     def _applied(self, result: Result) -> Result:
         session = self._stops.session
@@ -188,19 +192,6 @@ class Work:
         assert self._stops.session is not None  # noqa: S101  narrowed by the only caller
         where = clean_line(str(self._stops.session.task.repo))
         return self._stops.question(f"Verified. Apply it to {where} ({changed} files)?")
-
-    def _without_result(self, outcome: Outcome, reason: str) -> Result:
-        return Result(
-            session_id=self._session_id,
-            outcome=outcome.label,
-            exit_code=outcome.exit_code,
-            reason=reason,
-            evidence=Evidence(level="none"),
-        )
-
-
-def _reason(problem: Failure) -> str:
-    return f"{problem.message.rstrip('.')}. {problem.remedy}"
 
 
 def _noted(result: Result, note: str) -> Result:
