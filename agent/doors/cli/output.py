@@ -39,14 +39,17 @@ class Output:
 
     def observe(self, record: Record) -> None:
         """Show a record as it is logged, and what is under way from there on."""
-        self.screen.pause()
+        now = under_way(record)
+        if now is None:
+            self.screen.pause()
+        else:
+            self.screen.wait_for("")
         if self.form == "stream-json" and not isinstance(record, SessionEnded):
             self._result_line(record.model_dump_json())
         self.screen.tell(*render(record, self._plan))
         if isinstance(record, PlanMade):
             self._plan = record.plan
-        now = under_way(record)
-        if now is not None:
+        if now:
             self.screen.wait_for(now)
 
     def show_patch(self, patch: str) -> None:
