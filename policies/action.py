@@ -50,12 +50,16 @@ class PythonRequest(Frozen):
 
 
 class ReadRequest(Frozen):
-    """Read `lines` lines of a text file from line `start` (1-based); 0 lines means all."""
+    """Read `lines` lines of a text file from line `start` (1-based); 0 lines means all.
+
+    With `symbol` (a dotted name such as `Parser.parse`) that definition, wherever it stands.
+    """
 
     kind: Literal["read"] = "read"
     path: str
     start: int = 1
     lines: int = 0
+    symbol: str = ""
 
 
 class EditRequest(Frozen):

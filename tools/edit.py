@@ -7,7 +7,10 @@ from typing import Literal
 from pydantic import BaseModel, ConfigDict, Field
 
 from policies.action import EditRequest, Observation
-from tools.tool import Tool, denial, number
+from tools.tool import Tool, clip, denial, number, numbered
+
+SHOWN = 1_500
+"""Characters of the changed place that are told."""
 
 
 class EditArguments(BaseModel):
@@ -44,9 +47,13 @@ def to_text(observation: Observation) -> str:
     if observation.exit_code:
         return f"Not changed: {observation.stderr}"
     data = observation.data
-    line = number(data, "line", 1)
-    removed, added = number(data, "removed", 0), number(data, "added", 0)
-    return f"Changed {data.get('path')} at line {line}: {removed} lines out, {added} lines in."
+    line, removed = number(data, "line", 1), number(data, "removed", 0)
+    counts = f"{removed} lines out, {number(data, 'added', 0)} lines in"
+    text = f"Changed {data.get('path')} at line {line}: {counts}."
+    now = data.get("now")
+    if not isinstance(now, str) or not now:
+        return text
+    return f"{text} It reads now:\n{clip(numbered(now, number(data, 'start', line)), limit=SHOWN)}"
 
 
 EDIT = Tool(name="edit", arguments=EditArguments, to_request=to_request, to_text=to_text)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pydantic import BaseModel, ConfigDict, Field
 
 from policies.action import Observation, ReadRequest
-from tools.tool import Tool, clip, denial, number
+from tools.tool import Tool, clip, denial, number, numbered
 
 LIMIT = 24_000
 
@@ -18,11 +18,20 @@ class ReadArguments(BaseModel):
     path: str = Field(min_length=1, description="Relative to the repository's root.")
     start: int = Field(1, ge=1, description="First line.")
     lines: int = Field(0, ge=0, description="How many lines; 0 reads to the end.")
+    symbol: str = Field(
+        "", description="Only this definition of a Python file, such as `Parser.parse`."
+    )
 
 
 def to_request(arguments: ReadArguments) -> tuple[ReadRequest, float]:
     """Ask for the lines."""
-    return ReadRequest(path=arguments.path, start=arguments.start, lines=arguments.lines), 30.0
+    request = ReadRequest(
+        path=arguments.path,
+        start=arguments.start,
+        lines=arguments.lines,
+        symbol=arguments.symbol,
+    )
+    return request, 30.0
 
 
 def to_text(observation: Observation) -> str:
@@ -35,10 +44,9 @@ def to_text(observation: Observation) -> str:
     start = number(observation.data, "start", 1)
     total = number(observation.data, "total", 0)
     lines = text.splitlines()
-    numbered = "\n".join(f"{start + i:>6}\t{line}" for i, line in enumerate(lines))
     last = start + len(lines) - 1
     more = f"\n[lines {start} to {last} of {total}]" if last < total or start > 1 else ""
-    return clip(numbered, limit=LIMIT) + more if lines else f"[empty; {total} lines in all]"
+    return clip(numbered(text, start), limit=LIMIT) + more if lines else f"[empty; {total} lines in all]"
 
 
 READ = Tool(name="read", arguments=ReadArguments, to_request=to_request, to_text=to_text)

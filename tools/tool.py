@@ -124,3 +124,8 @@ def number(data: dict[str, JsonValue], key: str, default: int) -> int:
     """A whole number of an observation's data; `default` where it is missing or something else."""
     value = data.get(key)
     return value if isinstance(value, int) else default
+
+
+def numbered(text: str, start: int) -> str:
+    """Lines with their numbers and a tab, as `read` and `edit` show them."""
+    return "\n".join(f"{start + i:>6}\t{line}" for i, line in enumerate(text.splitlines()))

@@ -15,6 +15,7 @@ from sandbox.worker.files import Text, inside, is_python, line_at, lines_of, spa
 from sandbox.worker.verbs import Context, VerbFailed
 
 _SHOWN = 3
+_AROUND = 2
 _NEW_FILE_MODE = 0o644
 
 
@@ -28,7 +29,9 @@ def run(arguments: "Dict[str, Any]", context: Context) -> "Dict[str, Any]":
     """Do `operation` (`replace`, `function`, `create`) at `path`.
 
     Returns:
-        data: `path`, `line` (first line that changed), `removed` and `added` (numbers of lines).
+        data: `path`, `line` (first line that changed), `removed` and `added` (numbers of lines),
+        `start` and `now`: the first line of the place as it is now, and its text with a little
+        around it.
     """
     operation, path = arguments["operation"], arguments["path"]
     old, new = arguments.get("old", ""), arguments.get("new", "")
@@ -52,11 +55,20 @@ def run(arguments: "Dict[str, Any]", context: Context) -> "Dict[str, Any]":
     _write(real, file.encode(text), os.stat(real).st_mode & 0o7777)
     removed = len(lines_of(file.text[splice.start : splice.end]))
     line = line_at(file.text, splice.start)
-    return _done(path, line, removed, len(lines_of(splice.new)))
+    return _done(path, text, line, removed, len(lines_of(splice.new)))
 
 
-def _done(path: str, line: int, removed: int, added: int) -> "Dict[str, Any]":
-    data = {"path": path, "line": line, "removed": removed, "added": added}
+def _done(path: str, text: str, line: int, removed: int, added: int) -> "Dict[str, Any]":
+    start = max(1, line - _AROUND)
+    now = lines_of(text)[start - 1 : line - 1 + max(added, 1) + _AROUND]
+    data = {
+        "path": path,
+        "line": line,
+        "removed": removed,
+        "added": added,
+        "start": start,
+        "now": "".join(now).replace("\r\n", "\n"),
+    }
     return {"exit_code": 0, "data": data}
 
 
@@ -70,7 +82,7 @@ def _create(real: str, path: str, new: str) -> "Dict[str, Any]":
     except OSError as error:
         raise VerbFailed(f"No folder can be made for {path}: {error.strerror}.") from error
     _write(real, new.encode("utf-8"), _NEW_FILE_MODE)
-    return _done(path, 1, 0, len(lines_of(new)))
+    return _done(path, "", 1, 0, len(lines_of(new)))
 
 
 def _write(real: str, data: bytes, mode: int) -> None:

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from typing import Any, Dict
 
+from sandbox.worker.definitions import definition_lines
 from sandbox.worker.files import Text, inside, lines_of
 from sandbox.worker.verbs import Context, VerbFailed
 
 
 def run(arguments: "Dict[str, Any]", context: Context) -> "Dict[str, Any]":
-    r"""Lines `start` (1-based) to `start + lines - 1`; 0 lines means all.
+    r"""Lines `start` (1-based) to `start + lines - 1`; 0 lines means all; or those of `symbol`.
 
     Returns:
         data: `text` with every line end as `\n`, `start`, `lines` (how many these are), `total`
@@ -19,6 +20,9 @@ def run(arguments: "Dict[str, Any]", context: Context) -> "Dict[str, Any]":
     count = int(arguments.get("lines", 0))
     file = Text.read(inside(context.workspace, path), path)
     lines = lines_of(file.text)
+    if arguments.get("symbol"):
+        start, last = definition_lines(file, path, arguments["symbol"])
+        count = last - start + 1
     if start > max(len(lines), 1):
         raise VerbFailed(f"{path} has {len(lines)} lines; there is no line {start}.")
     chosen = lines[start - 1 : start - 1 + count] if count > 0 else lines[start - 1 :]

@@ -191,7 +191,8 @@ class Work:
         changed = sum(line.startswith("diff --git ") for line in result.patch.splitlines())
         assert self._stops.session is not None  # noqa: S101  narrowed by the only caller
         where = clean_line(str(self._stops.session.task.repo))
-        return self._stops.question(f"Verified. Apply it to {where} ({changed} files)?")
+        files = "1 file" if changed == 1 else f"{changed} files"
+        return self._stops.question(f"Verified. Apply it to {where} ({files})?")
 
 
 def _noted(result: Result, note: str) -> Result:
