@@ -134,13 +134,8 @@ class Build:
             workdir="/workspace" if user == AGENT else "/",
             environment={**variables, **self._index.variables, **(environment or {})},
         )["Id"]
-        kept: deque[str] = deque(maxlen=_KEPT_LINES)
-        for line in _lines(api.exec_start(execution, stream=True)):
-            shown = self._index.mask(line)
-            kept.append(shown)
-            if shown.startswith(_PROGRESS):
-                self._say(f"  {shown[:100]}")
-        return Ran(int(api.exec_inspect(execution)["ExitCode"]), tuple(kept))
+        kept = follow(api.exec_start(execution, stream=True), self._index, self._say)
+        return Ran(int(api.exec_inspect(execution)["ExitCode"]), kept)
 
     def put(self, archive: IO[bytes], folder: str) -> None:
         """Unpack a tar archive into a folder of the container, owned by the sandbox's user."""
@@ -223,6 +218,19 @@ def _network(client: docker.DockerClient) -> str:
                 labels={"journeyman": "1"},
             )
     return NETWORK
+
+
+def follow(
+    chunks: Iterable[bytes], index: IndexSettings, say: Callable[[str], None]
+) -> tuple[str, ...]:
+    """Say what shows progress in an output while it comes; gives its last lines, masked."""
+    kept: deque[str] = deque(maxlen=_KEPT_LINES)
+    for line in _lines(chunks):
+        shown = index.mask(line)
+        kept.append(shown)
+        if shown.startswith(_PROGRESS):
+            say(f"  {shown[:100]}")
+    return tuple(kept)
 
 
 def _lines(chunks: Iterable[bytes]) -> Iterable[str]:

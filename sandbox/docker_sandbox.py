@@ -84,7 +84,7 @@ class DockerSandbox(SupervisedSandbox):
         """
         client = connect()
         orphans.sweep(client)
-        container = _start(client, image, session_id, limits)
+        container = start_container(client, image, session_id, limits)
         try:
             config = client.api.inspect_container(str(container.id))["Config"]
             own = dict(line.split("=", 1) for line in config["Env"] or [] if "=" in line)
@@ -93,7 +93,7 @@ class DockerSandbox(SupervisedSandbox):
             description = Description(kind="docker", image=image)
             sandbox = cls(Channel(stream), description, lambda: _end(client, container))
         except BaseException:
-            _remove(container)
+            remove_container(container)
             raise
         try:
             sandbox._begin(python, {**own, **environment}, split=True)
@@ -109,9 +109,15 @@ class DockerSandbox(SupervisedSandbox):
         return sandbox
 
 
-def _start(
+def start_container(
     client: docker.DockerClient, image: str, session_id: str, limits: ContainerLimits
 ) -> Container:
+    """A hardened container of `image` whose main command is the dead-man switch.
+
+    Raises:
+        SandboxMissing: There is no such image.
+        SandboxError: It did not start.
+    """
     try:
         container = client.containers.create(
             image,
@@ -133,7 +139,7 @@ def _start(
     try:
         container.start()
     except (docker.errors.APIError, requests.RequestException) as error:
-        _remove(container)
+        remove_container(container)
         raise SandboxError(
             f"The container of image {image} did not start: {error}",
             remedy="The image needs /bin/sh; `journeyman doctor` checks the Docker engine.",
@@ -189,10 +195,11 @@ def _tmpfs(size: int, files: int, owner: str, *, execute: bool = True) -> str:
 
 
 def _end(client: docker.DockerClient, container: Container) -> None:
-    _remove(container)
+    remove_container(container)
     client.close()
 
 
-def _remove(container: Container) -> None:
+def remove_container(container: Container) -> None:
+    """End it and everything in it; one that is gone is gone."""
     with contextlib.suppress(docker.errors.NotFound, docker.errors.APIError):
         container.remove(force=True, v=True)

@@ -4,7 +4,9 @@
 cached image layers: Debian packages first, then the setup commands in a build container that has
 the network, the user's index settings and the tree at /workspace. Of the tree nothing stays in the
 image but what the setup made in it (a generated version file, a compiled extension): that is kept
-in `/opt/made`, and `LAY_MADE` lays it under a workspace. The sandbox that is opened on the image has no network.
+in `/opt/made`, and `LAY_MADE` lays it under a workspace. The sandbox that is opened on the image has
+no network. For the bubblewrap sandbox the same steps are run with this machine's own programs, and
+the image is a folder; neither kind ever stands in for the other.
 """
 
 from __future__ import annotations
@@ -20,10 +22,18 @@ from sandbox import engine
 from sandbox.build import Build
 from sandbox.detection import VENV, Detected, Step, detect
 from sandbox.errors import SandboxMissing
+from sandbox.host_environment import (
+    NO_LAYER,
+    host_layer,
+    interpreter_for,
+    require_programs,
+    steps_for,
+)
 from sandbox.image import INTERPRETERS, base_image
 from sandbox.index_settings import IndexSettings
-from sandbox.layers import COMPILER_PACKAGES, LAY_MADE, CompilerMissing, Layers
+from sandbox.layers import Layers
 from sandbox.python_project import read_project
+from sandbox.setup_steps import COMPILER_PACKAGES, LAY_MADE, CompilerMissing, Told
 
 __all__ = [
     "LAY_MADE",
@@ -66,7 +76,7 @@ class Environment:
     """A prepared image and how to use it.
 
     Attributes:
-        image: Reference of the image to open a sandbox on.
+        image: Reference of the image to open a sandbox on; for bubblewrap a folder, or `host`.
         python: Interpreter that has the project's packages, by path or name.
         test_command: Empty where none is known.
         runner: What the command's report is read by.
@@ -88,15 +98,13 @@ class Environment:
     notes: tuple[str, ...]
 
 
-_Told = tuple[tuple[str, ...], tuple[str, ...]]
-
-
 def prepare(
     repo: Path,
     settings: EnvironmentSettings,
     *,
     say: Callable[[str], None],
     user_setup: str | None = None,
+    kind: Literal["docker", "bubblewrap"] = "docker",
 ) -> Environment:
     """Build what a repository needs, or find it built.
 
@@ -105,26 +113,56 @@ def prepare(
         settings: What the project file says.
         say: Told what is going on.
         user_setup: The user's own setup command in place of the project's; `""` is none.
+        kind: The sandbox that it is for.
 
     Raises:
-        SandboxMissing: No Docker, no such image, or no interpreter that fits `requires-python`.
+        SandboxMissing: No Docker (or no bubblewrap, where that is asked for), no such image, no
+            such program, or no interpreter that fits `requires-python`.
         SetupFailed: A setup command failed; the message holds its last 20 lines.
     """
     if user_setup is not None:
         settings = replace(settings, setup=(user_setup,) if user_setup else ())
     detected = detect(repo)
+    if kind == "bubblewrap":
+        return _on_the_host(repo, settings, detected, say)
     own = bool(settings.image or settings.dockerfile)
     version = "" if own else _choose(repo, settings, detected)
     steps = _steps(settings, detected, version, own=own)
     try:
-        image, notes = _build(repo, settings, detected, steps, say)
+        image, told = _build(repo, settings, detected, steps, say)
     except CompilerMissing:
         if own or set(COMPILER_PACKAGES) <= set(settings.packages):
             raise
         say("  a package must be compiled: adding " + " ".join(COMPILER_PACKAGES))
         settings = replace(settings, packages=(*settings.packages, *COMPILER_PACKAGES))
-        image, notes = _build(repo, settings, detected, steps, say)
-    return _environment(settings, detected, image, notes)
+        image, told = _build(repo, settings, detected, steps, say)
+    return _environment(settings, detected, image, told)
+
+
+def _on_the_host(
+    repo: Path,
+    settings: EnvironmentSettings,
+    detected: Detected,
+    say: Callable[[str], None],
+) -> Environment:
+    """The same for the bubblewrap sandbox, with what this machine has."""
+    if own := settings.image or settings.dockerfile:
+        raise SandboxMissing(
+            f"{repo.name} names {own} as its environment, and the bubblewrap sandbox has no images",
+            remedy="Use Docker, or take it out of [environment] in .journeyman/config.toml.",
+        )
+    require_programs((*detected.packages, *settings.packages))
+    interpreter = interpreter_for(repo, settings.python) if detected.source_root else None
+    rest = detected.steps
+    if settings.setup is not None:
+        rest = tuple(Step((line,)) for line in settings.setup)
+    steps = (*steps_for(detected, interpreter), *rest)
+    if interpreter is not None:  # detection judged by the interpreters of the image
+        detected = replace(detected, notes=())
+    if not steps:
+        return _environment(settings, detected, NO_LAYER, Told())
+    layer = host_layer(repo, steps, interpreter, say)
+    return _environment(settings, detected, str(layer.folder), layer.told)
 
 
 def _choose(repo: Path, settings: EnvironmentSettings, detected: Detected) -> str:
@@ -160,7 +198,7 @@ def _build(
     detected: Detected,
     steps: tuple[Step, ...],
     say: Callable[[str], None],
-) -> tuple[str, _Told]:
+) -> tuple[str, Told]:
     """The image with every layer, and what its setup told."""
     own = settings.image or settings.dockerfile
     client = engine.connect()
@@ -174,7 +212,7 @@ def _build(
         if wanted:
             image = layers.packages(image, tuple(wanted))
         if not steps:
-            return image, ((), ())
+            return image, Told()
         image = layers.setup(image, steps)
         return image, layers.told(image)
     finally:
@@ -182,10 +220,10 @@ def _build(
 
 
 def _environment(
-    settings: EnvironmentSettings, detected: Detected, image: str, told: _Told
+    settings: EnvironmentSettings, detected: Detected, image: str, told: Told
 ) -> Environment:
     """Join what was set, detected and built."""
-    setup, notes = told
+    notes = told.notes
     own = settings.image or settings.dockerfile
     in_venv = bool(detected.source_root) and not own
     python = f"{VENV}/bin/python" if in_venv else settings.python if own else ""
@@ -204,7 +242,7 @@ def _environment(
         settings.junit or junit,
         _variables(detected, in_venv=in_venv, own=bool(own)),
         detected.languages,
-        setup,
+        told.setup,
         (*detected.notes, *notes),
     )
 

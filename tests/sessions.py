@@ -57,6 +57,21 @@ def copy_fixture(name: str, target: Path) -> Path:
     return repo
 
 
+SECOND_RED_TEST = """from stockroom.levels import Shelf
+
+
+def test_an_empty_shelf_at_minimum_0_is_not_ordered():
+    assert Shelf({"nut": 0, "bolt": 3}).to_order(0) == []
+"""
+
+
+def copy_red_test(target: Path) -> Path:
+    """The repository with a red test, and a second one: enough for the search to be sure."""
+    repo = copy_fixture("red_test", target)
+    (repo / "tests/test_empty.py").write_text(SECOND_RED_TEST)
+    return repo
+
+
 def watch(task: Task, **settings: Any) -> Watched:
     """A session for a task, not yet run; the answer to every question is no."""
     watched: Watched

@@ -46,7 +46,11 @@ def to_text(observation: Observation) -> str:
     lines = text.splitlines()
     last = start + len(lines) - 1
     more = f"\n[lines {start} to {last} of {total}]" if last < total or start > 1 else ""
-    return clip(numbered(text, start), limit=LIMIT) + more if lines else f"[empty; {total} lines in all]"
+    return (
+        clip(numbered(text, start), limit=LIMIT) + more
+        if lines
+        else f"[empty; {total} lines in all]"
+    )
 
 
 READ = Tool(name="read", arguments=ReadArguments, to_request=to_request, to_text=to_text)

@@ -15,7 +15,10 @@ DETAIL = 2_500
 
 
 class RunTestsArguments(BaseModel):
-    """Run tests and learn which pass. Without `tests`: all of them."""
+    """Run tests by the repository's own command and learn which pass and why others do not.
+
+    `tests` selects among those that the command runs; without it all of them are run.
+    """
 
     model_config = ConfigDict(extra="forbid")
 
@@ -23,7 +26,7 @@ class RunTestsArguments(BaseModel):
         default_factory=list,
         description="Test ids, such as `tests/test_a.py::test_b`, or files.",
     )
-    command: str = Field("", description="Another test command than the repository's own.")
+    command: str = Field("", description="A test command in place of the repository's own.")
     timeout_s: float = Field(300.0, gt=0, le=1800, description="Seconds until it is killed.")
 
 

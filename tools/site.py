@@ -26,6 +26,10 @@ from tools import evidence
 from tools.workbench import Performer, PerformerError
 
 TESTS_TIMEOUT_S = 900.0
+OWN_REPOSITORY = (
+    "git rev-parse --git-dir >/dev/null 2>&1 || { git init -q . && git add -A && "
+    "git -c user.name=base -c user.email=base@localhost commit -qm 'The tree as it was found'; }"
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,13 +111,20 @@ class Site:
         """Build or find the image with what the repository needs."""
         settings = EnvironmentSettings(**self._place.settings)
         self._environment = prepare(
-            self._place.repo, settings, say=say, user_setup=self._place.setup
+            self._place.repo,
+            settings,
+            say=say,
+            user_setup=self._place.setup,
+            kind=self._place.kind,
         )
         return self._environment
 
     def open(self) -> None:
         """Open the sandbox on the base, and on what an earlier process left of the work."""
         self._sandbox = self._fresh()
+        # A folder without git gets a repository, so that `git diff` shows the work; it is no part
+        # of the workspace's snapshots or of the patch.
+        self._sandbox.perform("shell", {"command": OWN_REPOSITORY}, timeout_s=60.0)
         self._base_tree = self._tree = self._sandbox.snapshot()
         if self._kept.exists() and (patch := self._kept.read_text("utf-8", "surrogateescape")):
             self._sandbox.apply(patch)
@@ -228,9 +239,8 @@ class Site:
         )
         self._live.append(sandbox)
         sandbox.put(self._archive)
-        if self._place.kind == "docker":
-            # What the setup made in the tree (a version file, an extension) is no change of ours.
-            sandbox.perform("shell", {"command": LAY_MADE}, timeout_s=60.0)
+        # What the setup made in the tree (a version file, an extension) is no change of ours.
+        sandbox.perform("shell", {"command": LAY_MADE}, timeout_s=60.0)
         return sandbox
 
 

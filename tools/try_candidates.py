@@ -9,6 +9,7 @@ from __future__ import annotations
 from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, JsonValue
+from pydantic.json_schema import SkipJsonSchema
 
 from policies.action import Candidate, CandidatesRequest, Observation
 from tools.tool import Tool, clip, denial, number
@@ -31,7 +32,7 @@ class TryCandidatesArguments(BaseModel):
     """Try several changes at once: each is run against the failing tests, then against the others.
 
     Nothing in the workspace changes: put the best one in with `edit` afterwards. Python and pytest
-    only. Give `candidates` and `tests`; leave the other fields alone.
+    only.
     """
 
     model_config = ConfigDict(extra="forbid")
@@ -43,18 +44,13 @@ class TryCandidatesArguments(BaseModel):
     tests: list[str] = Field(
         min_length=1, description="Ids of the failing tests that a candidate has to turn green."
     )
-    operation: Literal["try", "localise", "behaviours"] = "try"
-    ids: list[list[int]] = Field(
-        default_factory=list, description="Candidates by number, as `localise` numbered them."
-    )
-    others: list[str] = Field(
-        default_factory=list, description="Tests that must stay green; empty: all that pass now."
-    )
-    command: str = Field("", description="Another pytest command than the repository's own.")
-    cpu_s: float = Field(60.0, gt=0, le=1800, description="CPU seconds to spend.")
-    options: dict[str, JsonValue] = Field(
-        default_factory=dict, description="Fine settings of the search."
-    )
+    # The search's own: a chat model is not told of these.
+    operation: SkipJsonSchema[Literal["try", "localise", "behaviours"]] = "try"
+    ids: SkipJsonSchema[list[list[int]]] = Field(default_factory=list)
+    others: SkipJsonSchema[list[str]] = Field(default_factory=list)
+    command: SkipJsonSchema[str] = ""
+    cpu_s: SkipJsonSchema[float] = Field(60.0, gt=0, le=1800)
+    options: SkipJsonSchema[dict[str, JsonValue]] = Field(default_factory=dict)
 
 
 def to_request(arguments: TryCandidatesArguments) -> tuple[CandidatesRequest, float]:

@@ -216,7 +216,7 @@ class Nodes:
             return change | self._refute(state, missing)
         confidence = state["claim"].get("confidence")
         if confidence is not None and confidence < CONFIDENT:
-            reason = f"a proposal: {confidence:.0%} of the plausible patches behave like this one"
+            reason = f"a proposal: the confidence is {confidence:.0%}, below {CONFIDENT:.0%}"
             return change | self._end(Outcome.UNSOLVED, reason)
         plan = plans.finish_all(Plan.model_validate(state["plan"]))
         self.record(PlanMade(step=state["step"], plan=plan))

@@ -138,12 +138,13 @@ def _weight(operators: set[str]) -> float:
 
 
 def _best_first(patches: Sequence[tuple[str, int]], members: Sequence[int]) -> tuple[int, ...]:
-    """Of patches that do the same: those of trusted operators, and of these the shortest."""
+    """Of patches that do the same: those of trusted or closed operators, of these the shortest."""
     best = max(precision(patches[m][0]) for m in members)
 
     def order(member: int) -> tuple[bool, int, int]:
         operator, size = patches[member]
-        return precision(operator) < best - NEARLY, size, member
+        closed = COSTS.get(operator, UNKNOWN_COST) <= 1.0
+        return not closed and precision(operator) < best - NEARLY, size, member
 
     return tuple(sorted(members, key=order))
 

@@ -8,9 +8,9 @@ import os
 import re
 import tempfile
 import textwrap
-import warnings
-from typing import Any, Dict, Iterator, List, NamedTuple, Optional, Set, Tuple
+from typing import Any, Dict, List, NamedTuple, Optional, Set, Tuple
 
+from sandbox.worker.definitions import Definition, definition, parse
 from sandbox.worker.files import Text, inside, is_python, line_at, lines_of, span_of_lines
 from sandbox.worker.verbs import Context, VerbFailed
 
@@ -150,18 +150,9 @@ def _numbered(lines: "List[str]", numbers: "List[int]") -> str:
     return "".join(f"\n{n:>6}  {lines[n - 1].rstrip()[:200]}" for n in numbers)
 
 
-_Definition = (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef)
-
-
 def _find_definition(file: Text, path: str, name: str, new: str) -> _Splice:
     """The definition called `name`, from its decorators (where the new one has some) to its end."""
-    tree, error = _parse(file.text)
-    if tree is None:
-        raise VerbFailed(f"{path} does not parse ({error}). Use replace.")
-    found = [node for dotted, node in _definitions(tree, "") if dotted == name]
-    if len(found) != 1:
-        raise VerbFailed(_which(tree, path, name, len(found)))
-    node: Any = found[0]
+    node = definition(file, path, name)
     body, decorated = _definition_text(new, name)
     lines = lines_of(file.text)
     first = node.lineno
@@ -176,37 +167,14 @@ def _find_definition(file: Text, path: str, name: str, new: str) -> _Splice:
     return _Splice(start, end, text + last)
 
 
-def _definitions(tree: ast.AST, prefix: str) -> "Iterator[Tuple[str, ast.AST]]":
-    for node in ast.iter_child_nodes(tree):
-        if isinstance(node, _Definition):
-            yield prefix + node.name, node
-            yield from _definitions(node, f"{prefix}{node.name}.")
-        else:
-            yield from _definitions(node, prefix)
-
-
-def _which(tree: ast.AST, path: str, name: str, count: int) -> str:
-    known: "Dict[str, List[int]]" = {}
-    for dotted, node in _definitions(tree, ""):
-        known.setdefault(dotted, []).append(getattr(node, "lineno", 0))
-    if count:
-        lines = ", ".join(str(line) for line in known[name])
-        return f"{name} is defined {count} times in {path} (lines {lines}). Use replace."
-    last = name.rpartition(".")[2]
-    close = [dotted for dotted in known if dotted.rpartition(".")[2] == last]
-    close = close or difflib.get_close_matches(name, list(known), n=5, cutoff=0.4)
-    near = "; ".join(f"{dotted} (line {known[dotted][0]})" for dotted in close[:5])
-    return f"{path} defines no {name}." + (f" Did you mean: {near}?" if near else "")
-
-
 def _definition_text(new: str, name: str) -> "Tuple[str, bool]":
     """A new definition at column 0, and whether it brings decorators."""
     body = textwrap.dedent(new.replace("\r\n", "\n")).strip("\n")
-    tree, error = _parse(body)
+    tree, error = parse(body)
     if tree is None:
         raise VerbFailed(f"The new text of {name} does not parse ({error}). Nothing was changed.")
     statements = tree.body
-    if not statements or not isinstance(statements[0], _Definition):
+    if not statements or not isinstance(statements[0], Definition):
         raise VerbFailed(f"The new text of {name} is no definition: start it with def or class.")
     return body, bool(statements[0].decorator_list)
 
@@ -225,10 +193,10 @@ def _indent(body: str, indent: str) -> str:
 def _string_lines(body: str) -> "frozenset[int]":
     """Numbers of lines that begin inside a string which is not a docstring."""
     inside_string: Set[int] = set()
-    tree, _ = _parse(body)
+    tree, _ = parse(body)
     docstrings = set()
     for node in ast.walk(tree) if tree else ():
-        if isinstance(node, _Definition) and ast.get_docstring(node, clean=False) is not None:
+        if isinstance(node, Definition) and ast.get_docstring(node, clean=False) is not None:
             docstrings.add(id(node.body[0].value))  # type: ignore[attr-defined]  # a docstring is an Expr
     for node in ast.walk(tree) if tree else ():
         text = isinstance(node, ast.Constant) and isinstance(node.value, (str, bytes))
@@ -238,22 +206,11 @@ def _string_lines(body: str) -> "frozenset[int]":
     return frozenset(inside_string)
 
 
-def _parse(text: str) -> "Tuple[Optional[ast.Module], str]":
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            return ast.parse(text), ""
-    except SyntaxError as error:
-        return None, f"line {error.lineno}: {error.msg}"
-    except (ValueError, RecursionError, MemoryError) as error:
-        return None, str(error)
-
-
 def _refuse_broken(before: "Optional[str]", after: str, path: str) -> None:
-    tree, error = _parse(after)
+    tree, error = parse(after)
     if tree is not None:
         return
-    if before is None or _parse(before)[0] is not None:
+    if before is None or parse(before)[0] is not None:
         lines = lines_of(after)
         number = int(error.split(":")[0].split()[1]) if error.startswith("line ") else 0
         around = [n for n in range(number - 2, number + 3) if 1 <= n <= len(lines)]

@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import json
 import os
+import signal
 import sys
 import threading
 import time
@@ -23,6 +24,7 @@ import pytest
 _OPTION = "-p journeyman_report"
 _MESSAGE = 500
 _DETAIL = 4000
+_ENTRY_LINES = 25
 
 
 class Report:
@@ -63,6 +65,7 @@ class Reporter:
         self.write = report.write
         self.workspace: str = report.settings["workspace"]
         self.covers: bool = report.settings["coverage"]
+        self.test_s: float = report.settings["test_s"]
         with open(report.settings["selection"], encoding="utf-8") as file:
             self.selected: List[str] = json.load(file)
         self.selected_set = set(self.selected)
@@ -156,6 +159,24 @@ class Reporter:
             tracer.end()
             self.write(kind="coverage", id=self.id_of(item.nodeid), lines=tracer.result())
 
+    @pytest.hookimpl(hookwrapper=True)
+    def pytest_runtest_call(self) -> "Iterator[None]":
+        """End a test that does not end, so that the others are heard; a project's own alarm rules."""
+        main = threading.current_thread() is threading.main_thread()
+        if not main or signal.getsignal(signal.SIGALRM) is not signal.SIG_DFL:
+            yield
+            return
+        signal.signal(signal.SIGALRM, self._too_long)
+        signal.setitimer(signal.ITIMER_REAL, self.test_s)
+        try:
+            yield
+        finally:
+            signal.setitimer(signal.ITIMER_REAL, 0)
+            signal.signal(signal.SIGALRM, signal.SIG_DFL)
+
+    def _too_long(self, _number: int, _frame: Any) -> None:
+        pytest.fail("The test did not end within %g s." % self.test_s)
+
     def pytest_runtest_logreport(self, report: Any) -> None:
         """Gather setup, call and teardown; the test is told when its teardown is."""
         state = self.outcomes.setdefault(report.nodeid, {"outcome": "", "seconds": 0.0})
@@ -180,7 +201,7 @@ class Reporter:
         crash = getattr(longrepr, "reprcrash", None)
         said = str(crash.message).strip() if crash else _last_line(text)
         state["message"] = said.partition("\n")[0][:_MESSAGE]
-        state["detail"] = text[-_DETAIL:]
+        state["detail"] = _told(longrepr, text)
         state["where"] = self._where(longrepr, crash)
 
     def _where(self, longrepr: Any, crash: Any) -> str:
@@ -225,6 +246,23 @@ def _outcome(report: Any) -> str:
     if report.skipped:
         return "xfailed" if expected else "skipped"
     return "failed" if report.when == "call" else "error"
+
+
+def _told(longrepr: Any, text: str) -> str:
+    """What a reader needs of a failure: the test's own lines, the way down, and where it broke."""
+    chain = getattr(longrepr, "chain", None)
+    trace = chain[-1][0] if chain else getattr(longrepr, "reprtraceback", None)
+    entries = list(getattr(trace, "reprentries", ()))
+    if len(text) <= _DETAIL or not entries or not hasattr(entries[-1], "lines"):
+        return text[-_DETAIL:].partition("\n")[2] if len(text) > _DETAIL else text
+    parts = []
+    for number, entry in enumerate(entries):
+        if number in (0, len(entries) - 1):
+            parts.extend(entry.lines[-_ENTRY_LINES:])
+        place = getattr(entry, "reprfileloc", None)
+        if place:
+            parts.append("%s:%d: %s" % (place.path, place.lineno, place.message))
+    return "\n".join(parts)[-_DETAIL:]
 
 
 def _last_line(text: str) -> str:

@@ -26,6 +26,8 @@ from sandbox.worker.streams import Capture
 from sandbox.worker.verbs import Context
 
 KEPT = 64 << 10
+ONE_TEST_S = 120.0
+"""Seconds that one test may take: one that never ends must not keep the others from being heard."""
 PLUGIN = "journeyman_report"
 
 _HERE = os.path.dirname(os.path.abspath(__file__))
@@ -123,6 +125,7 @@ def _environment(arguments: "Dict[str, Any]", context: Context, folder: str) -> 
         "folder": os.path.join(folder, "report"),
         "selection": selection,
         "coverage": bool(arguments.get("coverage")),
+        "test_s": float(arguments.get("test_s") or ONE_TEST_S),
     }
     environment = dict(context.environment)
     paths = [environment.get("PYTHONPATH", ""), plugin]

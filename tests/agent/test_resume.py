@@ -16,7 +16,7 @@ from memory import redis_server
 from policies.log import read
 from policies.record import ActionDone, ActionJudged, SessionEnded, SessionResumed
 from tests.model_server import Call, ModelServer, Turn, texts
-from tests.sessions import copy_fixture, watch
+from tests.sessions import copy_fixture, copy_red_test, watch
 
 MODEL = "openai-compatible/scripted"
 OLD = "for part, count in self.counts.items() if count <= minimum)"
@@ -104,7 +104,7 @@ def test_an_edit_made_before_the_stop_is_there_after_it(tmp_path: Path) -> None:
 
 
 def test_a_search_that_was_stopped_goes_on(tmp_path: Path) -> None:
-    watched = watch(Task(text="Mend it.", repo=copy_fixture("red_test", tmp_path)))
+    watched = watch(Task(text="Mend it.", repo=copy_red_test(tmp_path)))
     seen = watched.records.append
 
     def observe(record: Any) -> None:

@@ -11,7 +11,7 @@ from agent.task import Task
 from memory import redis_server
 from policies.log import verify
 from tests.model_server import Call, ModelServer, Turn
-from tests.sessions import FIXTURES, Watched, copy_fixture, run
+from tests.sessions import FIXTURES, Watched, copy_fixture, copy_red_test, run
 
 MODEL = "openai-compatible/scripted"
 NODES = {"recall", "plan", "act", "observe", "verify", "remember"}
@@ -80,7 +80,7 @@ def test_a_model_mends_a_red_test_through_the_loop(tmp_path: Path) -> None:
 def test_the_search_mends_the_same_test_and_leaves_the_same_kinds_of_records(
     tmp_path: Path,
 ) -> None:
-    repo = copy_fixture("red_test", tmp_path)
+    repo = copy_red_test(tmp_path)
     watched = run(Task(text="Make the failing test pass.", repo=repo))
 
     assert_verified(watched)
@@ -92,6 +92,20 @@ def test_the_search_mends_the_same_test_and_leaves_the_same_kinds_of_records(
     assert (repo / "stockroom/levels.py").read_text() == (
         FIXTURES / "red_test/stockroom/levels.py"
     ).read_text()
+
+
+def test_a_patch_that_only_a_weak_test_speaks_for_is_shown_as_a_proposal(tmp_path: Path) -> None:
+    watched = run(Task(text="Make it pass.", repo=copy_fixture("red_test", tmp_path)))
+    result = watched.result
+
+    assert result is not None
+    assert (result.outcome, result.exit_code) == ("unsolved", 4)
+    assert "a proposal" in result.reason
+    assert result.confidence is not None
+    assert result.confidence < 0.7
+    assert result.evidence.level == "failing-test"
+    assert "stockroom/levels.py" in result.patch
+    assert "remember" not in watched.nodes
 
 
 def test_an_issue_without_a_test_is_proven_by_the_models_own_reproduction(tmp_path: Path) -> None:

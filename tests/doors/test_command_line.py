@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import resource
+import shlex
 import subprocess
 import sys
 from pathlib import Path
@@ -189,6 +190,15 @@ def test_a_reader_that_goes_away_is_no_error(arguments: list[str]) -> None:
         os.close(write_end)
     assert "Error" not in done.stderr
     assert "Traceback" not in done.stderr
+
+
+@pytest.mark.parametrize("closing", ["2>&-", "2>/dev/full", "1>&-", "1>/dev/full"])
+def test_a_stream_that_takes_nothing_changes_no_exit_code(closing: str) -> None:
+    wrong = ["run", "x", "--repo", "/does/not/exist", "--output", "json"]
+    command = shlex.join([*START, *wrong])
+    done = subprocess.run(["sh", "-c", f"{command} {closing}"], capture_output=True, timeout=60)
+    assert done.returncode == Outcome.USAGE.exit_code, done
+    assert b"Traceback" not in done.stderr
 
 
 def test_the_command_works_where_there_is_no_locale_and_no_terminal() -> None:

@@ -282,6 +282,7 @@ def test_on_a_terminal_the_patch_is_offered_and_a_yes_applies_it(home: Path, rep
     os.close(mine)
     assert BUG not in (repo / "stockroom" / "levels.py").read_text()
     assert b"\x1b[32m" in screen, "a terminal has colours"
+    assert b"running the tests" in screen, "and a status, while something is under way"
     assert b"\x1b[2J" not in screen
 
 

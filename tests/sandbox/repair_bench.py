@@ -68,7 +68,7 @@ class Bench:
         """The file's text with a plausible candidate's edit, made by text as the edit tool does."""
         text = (self.workspace / row["path"]).read_bytes().decode()
         assert text.count(row["old"]) == 1
-        return text.replace(row["old"], row["new"])
+        return str(text.replace(row["old"], row["new"]))
 
 
 def bench_with(folder: Path, files: Mapping[str, str]) -> Bench:

@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from sandbox.docker_sandbox import DockerSandbox
+from sandbox.protocol import Json
 from tests.sandbox.conftest import bytes_of, edit, shell, write
 
 MODULE = b"""import os
@@ -275,3 +276,31 @@ def test_search_finds_lines_in_order_and_says_when_there_are_more(box: DockerSan
     assert (
         "leads out" in box.perform("search", {"pattern": "x", "path": "/etc"}, timeout_s=10).stderr
     )
+
+
+def test_a_definition_is_read_by_its_name(box: DockerSandbox) -> None:
+    source = "import x\n\n\nclass A:\n    @x.wrap\n    def f(self):\n        return 1\n\n    def g(self):\n        return 2\n"
+    box.perform("shell", {"command": f"cat > named.py <<'END'\n{source}END"}, timeout_s=10)
+    arguments: dict[str, Json] = {"path": "named.py", "start": 1, "lines": 0, "symbol": "A.f"}
+    outcome = box.perform("read", arguments, timeout_s=10)
+
+    assert outcome.data["text"] == "    @x.wrap\n    def f(self):\n        return 1\n"
+    assert (outcome.data["start"], outcome.data["lines"]) == (5, 3)
+
+    arguments["symbol"] = "A.ff"
+    missing = box.perform("read", arguments, timeout_s=10)
+    assert missing.exit_code == 1
+    assert "A.f (line 6)" in missing.stderr
+
+
+def test_an_edit_shows_the_place_as_it_is_now(box: DockerSandbox) -> None:
+    box.perform("shell", {"command": "seq 1 9 > numbers.txt"}, timeout_s=10)
+    edit: dict[str, Json] = {
+        "operation": "replace",
+        "path": "numbers.txt",
+        "old": "5\n6\n",
+        "new": "five\n",
+    }
+    data = box.perform("edit", edit, timeout_s=10).data
+
+    assert (data["start"], data["now"]) == (3, "3\n4\nfive\n7\n8\n")

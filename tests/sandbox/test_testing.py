@@ -334,3 +334,36 @@ def test_a_test_run_leaves_no_process_and_no_file_behind(box: DockerSandbox) -> 
     run(box, "sleep 300 & (setsid sleep 300 &) ; true", timeout_s=20)
     assert "sleep" not in shell(box, "cat /proc/[0-9]*/comm | grep -x sleep | tail -n +2").stdout
     assert shell(box, "ls -A . /tmp/journeyman | grep tests-").stdout == ""
+
+
+@pytest.mark.parametrize("never", ["while True: pass", "import time; time.sleep(999)"])
+def test_a_test_that_never_ends_does_not_keep_the_others_from_being_heard(
+    box: DockerSandbox, never: str
+) -> None:
+    source = f"def test_endless():\n    try:\n        {never}\n    except Exception: pass\n\n"
+    write(box, "test_slow.py", source.encode() + b"def test_other(): pass\n")
+    outcome = run(box, test_s=1)
+
+    assert outcomes(outcome) == {
+        "test_slow.py::test_endless": "failed",
+        "test_slow.py::test_other": "passed",
+    }
+    assert outcome.data["complete"]
+    assert (
+        "did not end within 1 s" in Report.of(outcome).by_id["test_slow.py::test_endless"].message
+    )
+
+
+def test_a_long_failure_is_told_by_its_ends_and_the_way_between(box: DockerSandbox) -> None:
+    body = "".join(f"    x = {n}  # filling of a long function\n" for n in range(200))
+    source = (
+        f"def deep(n):\n{body}    if n:\n        return deep(n - 1)\n    raise ValueError('the bottom')\n\n"
+        "def test_long():\n    assert deep(3) == 'the beginning'\n"
+    )
+    write(box, "test_long.py", source.encode())
+    detail = Report.of(run(box)).by_id["test_long.py::test_long"].detail
+
+    assert "assert deep(3) == 'the beginning'" in detail
+    assert "raise ValueError('the bottom')" in detail
+    assert detail.count("test_long.py:") >= 4
+    assert len(detail) <= 4_000

@@ -9,6 +9,7 @@ import click
 from typing_extensions import override
 
 from agent.doors.clean_text import clean
+from agent.doors.cli.streams import write
 from agent.outcome import Outcome
 
 _OUTCOMES = {
@@ -47,7 +48,7 @@ class Failure(click.ClickException):
     def show(self, file: IO[Any] | None = None) -> None:
         """Print `Error: …` and `  Next: …`."""
         happened = clean(self.message).rstrip(".")
-        print(f"Error: {happened}.\n  Next: {clean(self.remedy)}", file=file or sys.stderr)
+        write(file or sys.stderr, f"Error: {happened}.\n  Next: {clean(self.remedy)}\n")
 
 
 def failure_of(error: Exception) -> Failure | None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import itertools
-import os
 import pkgutil
 import sys
 from collections.abc import Sequence
@@ -12,6 +11,7 @@ import click
 from typing_extensions import override
 
 from agent.doors.cli.failure import Failure, crashed, failure_of
+from agent.doors.cli.streams import open_closed_streams, reader_left
 from agent.outcome import Outcome, exit_code_table
 
 COMMANDS = {
@@ -65,6 +65,7 @@ def main(arguments: Sequence[str]) -> int:
     Returns:
         The exit code. No exception leaves but a second Ctrl-C.
     """
+    open_closed_streams()
     try:
         with cli.make_context("journeyman", list(arguments)) as context:
             code = cli.invoke(context)
@@ -72,7 +73,7 @@ def main(arguments: Sequence[str]) -> int:
     except click.exceptions.Exit as end:
         return end.exit_code
     except BrokenPipeError:
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        reader_left(sys.stdout)
         return Outcome.INTERRUPTED.exit_code
     except (click.Abort, KeyboardInterrupt):
         return Outcome.INTERRUPTED.exit_code

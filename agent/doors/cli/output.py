@@ -16,7 +16,8 @@ from typing import Literal, TypeAlias
 from agent.doors.clean_text import clean
 from agent.doors.cli.failure import Failure
 from agent.doors.cli.render import patch_text, render, summary, under_way
-from agent.doors.cli.screen import Screen, console_for, lines, may_colour, reader_left, write
+from agent.doors.cli.screen import Screen, console_for, lines, may_colour
+from agent.doors.cli.streams import reader_left, write
 from agent.outcome import Outcome
 from agent.result import Result
 from policies.record import Evidence, Plan, PlanMade, Record, SessionEnded

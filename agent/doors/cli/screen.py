@@ -20,13 +20,14 @@ from rich.text import Text
 from typing_extensions import override
 
 from agent.doors.clean_text import clean
+from agent.doors.cli.streams import write
 
 _UNBOUNDED = 1_000_000
 """Columns of a screen that is none: no line is as long."""
 _FRAMES_PER_S = 4
 
 
-class _Console(Console):
+class _StatusConsole(Console):
     @override
     def show_cursor(self, show: bool = True) -> bool:
         """Leave the cursor alone: a process that is killed could not bring a hidden one back."""
@@ -38,6 +39,7 @@ class Screen:
 
     def __init__(self) -> None:
         self._console = console_for(sys.stderr)
+        self._moves = self._console.is_terminal
         self._waiting = ""
         self._status: Status | None = None
 
@@ -76,10 +78,10 @@ class Screen:
             self.wait_for("")
 
     def _start_status(self) -> None:
-        if self._waiting and self._console.is_terminal:
+        if self._waiting and self._moves:
             self._status = Status(
                 Text(self._waiting),
-                console=self._console,
+                console=_StatusConsole(stderr=True, force_terminal=True),
                 spinner="line",  # ASCII: right in any locale
                 refresh_per_second=_FRAMES_PER_S,
             )
@@ -87,7 +89,7 @@ class Screen:
 
 
 def lines(console: Console, renderable: RenderableType) -> list[str]:
-    """What a console shows of a renderable, line by line.
+    """What a console makes of a renderable, line by line; nothing is written.
 
     A text is never wrapped by us: a path, a command or a patch stays whole when it is copied. A
     table is fitted, and pads its last column: plain lines lose that.
@@ -100,16 +102,18 @@ def lines(console: Console, renderable: RenderableType) -> list[str]:
 
 
 def console_for(stream: IO[str]) -> Console:
-    """A console that writes to a stream, with colours where they belong there."""
+    """A console that makes the lines for a stream, with colours where they belong there."""
     if not may_colour(stream):
-        return plain_console(stream)
-    return _Console(file=stream, force_terminal=True, markup=False, highlight=False, emoji=False)
-
-
-def plain_console(stream: IO[str] | None = None) -> Console:
-    """A console whose lines are plain text of any length."""
+        return plain_console()
     return Console(
-        file=stream or io.StringIO(),
+        file=io.StringIO(), force_terminal=True, markup=False, highlight=False, emoji=False
+    )
+
+
+def plain_console() -> Console:
+    """A console that makes plain lines of any length."""
+    return Console(
+        file=io.StringIO(),
         force_terminal=False,
         color_system=None,
         width=_UNBOUNDED,
@@ -123,19 +127,3 @@ def may_colour(stream: IO[str]) -> bool:
     """Whether colours belong on a stream: a terminal that wants them."""
     wanted = not os.environ.get("NO_COLOR") and os.environ.get("TERM", "dumb") != "dumb"
     return wanted and stream.isatty()
-
-
-def write(stream: IO[str], text: str) -> bool:
-    """Write text; False where the reader has left, who is not written to again."""
-    try:
-        stream.write(text)
-        stream.flush()
-    except OSError:
-        reader_left(stream)
-        return False
-    return True
-
-
-def reader_left(stream: IO[str]) -> None:
-    """Point a stream at nothing, so that its last flush at exit is quiet too."""
-    os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
