@@ -90,8 +90,11 @@ def denial(observation: Observation) -> str:
 
 
 def clip(text: str, *, limit: int) -> str:
-    """Head and tail of a text, `limit` characters in all, with a mark that says what is cut."""
-    if len(text) <= limit:
+    """Head and tail of a text, `limit` characters in all, with a mark that says what is cut.
+
+    A little more than the limit stays whole: the cut would cost a reader more than it saves.
+    """
+    if len(text) <= limit + limit // 8:
         return text
     half = limit // 2
     cut = len(text) - 2 * half
