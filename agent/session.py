@@ -102,12 +102,7 @@ class Session:
         self._budget = Budget(task.limits)
         key = session_store.seal_key(settings.home)
         self._masks = Masks(session_store.mask_key(key, session_id))
-        mask = self._masked
-        self._log = (
-            SessionLog.open(self._folder, key=key, mask=mask)
-            if past
-            else SessionLog.create(self._folder, session_id=session_id, key=key, mask=mask)
-        )
+        self._log = self._open_log(key)
         self._redis = redis_server.connect(settings.home)
         self._recorder = Recorder(self._log, self._masks, observe, self._publish)
         self._site = Site(
@@ -122,14 +117,7 @@ class Session:
             )
         )
         self._pack = builtin("baseline")
-        commands = frozenset(filter(None, (task.test_command, task.setup or "")))
-        circumstances = Circumstances(
-            contained=task.sandbox == "docker",
-            mode=settings.mode,
-            model=self._model,
-            user_commands=commands,
-        )
-        self._gate = Gate([self._pack], circumstances, self._masks)
+        self._gate = Gate([self._pack], self._circumstances(), self._masks)
         self._performers = {
             **self._site.performers(self._answer),
             **knowledge.performers(settings.home),
@@ -141,6 +129,20 @@ class Session:
             masks=self._masks,
             performers=self._performers,
             approve=approve,
+        )
+
+    def _open_log(self, key: bytes) -> SessionLog:
+        if self._past:
+            return SessionLog.open(self._folder, key=key, mask=self._masked)
+        return SessionLog.create(self._folder, session_id=self.id, key=key, mask=self._masked)
+
+    def _circumstances(self) -> Circumstances:
+        commands = filter(None, (self.task.test_command, self.task.setup or ""))
+        return Circumstances(
+            contained=self.task.sandbox == "docker",
+            mode=self._settings.mode,
+            model=self._model,
+            user_commands=frozenset(commands),
         )
 
     @classmethod
