@@ -228,7 +228,10 @@ def _called(tree: Any) -> Iterator[str]:
             yield from _called(value)
 
 
-@pytest.mark.parametrize("seed", range(25))
+SEEDS = [*range(25), *(pytest.param(n, marks=pytest.mark.soak) for n in range(25, 500))]
+
+
+@pytest.mark.parametrize("seed", SEEDS)
 def test_the_programs_agree_with_shfmt_on_generated_commands(seed: int) -> None:
     shfmt = Path(shutil.which("shfmt") or Path(sys.executable).parent / "shfmt")
     draw = random.Random(seed)
@@ -259,4 +262,4 @@ SHELL_PIECES = ["'", '"', "`", "$(", ")", "${", "}", "((", "))", "{", "|", "&", 
 @settings(max_examples=300, deadline=None, derandomize=True)
 @given(st.lists(st.sampled_from(SHELL_PIECES), max_size=25).map("".join))
 def test_broken_commands_have_facts_too(text: str) -> None:
-    facts_of(text)
+    assert facts_of(text).action.kind == "shell"

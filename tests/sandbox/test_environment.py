@@ -233,7 +233,9 @@ def test_a_setup_that_fails_shows_its_last_lines_and_what_to_do(tmp_path: Path) 
 def test_setup_runs_without_privileges(tmp_path: Path) -> None:
     lay(tmp_path, {"a.txt": ""})
     line = "test $(id -u) = 10001 && test -w a.txt && ! touch /usr/x && ! su -c true"
-    prepare(tmp_path, EnvironmentSettings(setup=(line,)), say=print)
+    environment = prepare(tmp_path, EnvironmentSettings(setup=(line,)), say=print)
+
+    assert environment.setup[-1] == line
 
 
 @pytest.mark.parametrize("package", ["a b", "x;id", "-o", "$(id)"])
