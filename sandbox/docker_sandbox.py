@@ -92,7 +92,7 @@ class DockerSandbox(SupervisedSandbox):
             stream = DockerStream(client, str(container.id), command, user="0:0", environment={})
             description = Description(kind="docker", image=image)
             sandbox = cls(Channel(stream), description, lambda: _end(client, container))
-        except BaseException:
+        except BaseException:  # a signal too: no container is left behind
             remove_container(container)
             raise
         try:
@@ -103,7 +103,7 @@ class DockerSandbox(SupervisedSandbox):
                 f"No supervisor could be started in image {image}: {error}",
                 remedy="The image needs /bin/sh and a python3 (3.8 or newer) on its PATH.",
             ) from error
-        except BaseException:
+        except BaseException:  # likewise
             sandbox.close()
             raise
         return sandbox

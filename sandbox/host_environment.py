@@ -296,7 +296,7 @@ class HostBuild:
             chunks = iter(lambda: output.read1(1 << 16), b"")  # type: ignore[attr-defined]  # a BufferedReader has it, IO does not say
             try:
                 kept = follow(chunks, self._index, self._say)
-            except BaseException:
+            except BaseException:  # a signal too: no setup runs on alone
                 process.kill()
                 raise
         return Ran(process.returncode, kept)

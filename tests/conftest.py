@@ -21,11 +21,16 @@ one_door.watch()
 
 
 @pytest.fixture(autouse=True)
-def _own_state(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    monkeypatch.setenv("JOURNEYMAN_HOME", str(tmp_path / "state"))
+def _own_state(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+    state = tmp_path / "state"
+    monkeypatch.setenv("JOURNEYMAN_HOME", str(state))
     for key in KEYS:
         monkeypatch.delenv(key, raising=False)
-    return tmp_path / "state"
+    yield state
+    if (state / "redis").exists():
+        from memory import redis_server  # noqa: PLC0415  most tests need no store
+
+        redis_server.stop(state)
 
 
 @pytest.fixture(autouse=True)

@@ -116,7 +116,7 @@ def parse(name: str, *, base_url: str = "") -> ModelName:
 
 
 def key(name: ModelName, environ: Mapping[str, str]) -> str:
-    """The key for this model's provider, and for no other; a placeholder where none is needed.
+    """The key for this model's provider, and for no other; a word that says nothing where none is needed.
 
     Raises:
         KeyMissing: The provider needs a key and there is none.

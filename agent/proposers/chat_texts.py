@@ -26,7 +26,7 @@ def render(name: str, **values: str) -> str:
     """A prompt by its file's name.
 
     Raises:
-        KeyError: A placeholder has no value.
+        KeyError: A `$name` of the file has no value.
     """
     return _template(name).substitute(values)
 

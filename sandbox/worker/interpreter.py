@@ -251,7 +251,7 @@ class Interpreter:
         for stream in (sys.stdout, sys.stderr):
             try:
                 stream.flush()
-            except BaseException:
+            except BaseException:  # the stream is the cell's by now and may raise anything
                 continue  # closed, replaced or broken: replaced below
         for fd, source, known in (
             (0, NULL, self._null),
@@ -280,7 +280,7 @@ def _explain(error: BaseException) -> str:
         told = _format(_type(error), error, tb)
         told.stack[:] = [frame for frame in told.stack if frame.filename != __file__]
         return _cut("".join(told.format()), _TEXT_LIMIT)
-    except BaseException:
+    except BaseException:  # the exception is the cell's, and its text may raise anything
         return f"{_type(error).__name__} (its text could not be had)"
 
 

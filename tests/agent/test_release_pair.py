@@ -2,21 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from pathlib import Path
 
-import pytest
-
 from agent.task import Task
-from memory import redis_server
 from sandbox.releases import release_pair
 from tests.sessions import run
-
-
-@pytest.fixture(autouse=True)
-def _stop_stores(_own_state: Path) -> Iterator[None]:
-    yield
-    redis_server.stop(_own_state)
 
 
 def test_the_search_finds_what_the_next_release_of_a_package_mended(tmp_path: Path) -> None:

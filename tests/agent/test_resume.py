@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +11,6 @@ from agent.outcome import Outcome
 from agent.session import Session, UnknownSession, list_sessions
 from agent.settings import load
 from agent.task import Limits, Task
-from memory import redis_server
 from policies.log import read
 from policies.record import ActionDone, ActionJudged, SessionEnded, SessionResumed
 from tests.model_server import Call, ModelServer, Turn, texts
@@ -24,12 +22,6 @@ NEW = "for part, count in self.counts.items() if count < minimum)"
 EDIT = Turn(calls=(Call("edit", {"path": "stockroom/levels.py", "old": OLD, "new": NEW}),))
 READ = Turn(calls=(Call("read", {"path": "stockroom/levels.py"}),))
 DONE = Turn(calls=(Call("done", {"summary": "Mended."}),))
-
-
-@pytest.fixture(autouse=True)
-def _stop_stores(_own_state: Path) -> Iterator[None]:
-    yield
-    redis_server.stop(_own_state)
 
 
 def resume(session_id: str) -> Any:

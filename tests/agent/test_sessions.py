@@ -2,13 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from pathlib import Path
 
-import pytest
-
 from agent.task import Task
-from memory import redis_server
 from policies.log import verify
 from tests.model_server import Call, ModelServer, Turn
 from tests.sessions import FIXTURES, Watched, copy_fixture, copy_red_test, run
@@ -16,12 +12,6 @@ from tests.sessions import FIXTURES, Watched, copy_fixture, copy_red_test, run
 MODEL = "openai-compatible/scripted"
 NODES = {"recall", "plan", "act", "observe", "verify", "remember"}
 FAILING = "tests/test_levels.py::test_a_shelf_at_its_minimum_is_not_ordered"
-
-
-@pytest.fixture(autouse=True)
-def _stop_stores(_own_state: Path) -> Iterator[None]:
-    yield
-    redis_server.stop(_own_state)
 
 
 def call(name: str, **arguments: object) -> Turn:
@@ -42,6 +32,12 @@ RED_TEST = [
 ]
 
 
+def scripted(turns: list[Turn], text: str, repo: Path) -> Watched:
+    """A session by a model that answers these turns."""
+    with ModelServer(turns) as server:
+        return run(Task(text=text, repo=repo, model=MODEL, base_url=server.base_url))
+
+
 def assert_verified(watched: Watched) -> None:
     result = watched.result
     assert result is not None
@@ -55,15 +51,7 @@ def assert_verified(watched: Watched) -> None:
 
 def test_a_model_mends_a_red_test_through_the_loop(tmp_path: Path) -> None:
     repo = copy_fixture("red_test", tmp_path)
-    with ModelServer(RED_TEST) as server:
-        watched = run(
-            Task(
-                text="Make the failing test pass.",
-                repo=repo,
-                model=MODEL,
-                base_url=server.base_url,
-            )
-        )
+    watched = scripted(RED_TEST, "Make the failing test pass.", repo)
 
     assert_verified(watched)
     result = watched.result
@@ -133,15 +121,7 @@ def test_an_issue_without_a_test_is_proven_by_the_models_own_reproduction(tmp_pa
         ),
         call("done", summary="Whatever is not a part is refused."),
     ]
-    with ModelServer(script) as server:
-        watched = run(
-            Task(
-                text=(FIXTURES / "issue_only.md").read_text(),
-                repo=repo,
-                model=MODEL,
-                base_url=server.base_url,
-            )
-        )
+    watched = scripted(script, (FIXTURES / "issue_only.md").read_text(), repo)
 
     assert_verified(watched)
     result = watched.result
@@ -166,10 +146,7 @@ def test_a_claim_without_proof_is_sent_back_and_the_plan_is_revised(tmp_path: Pa
         new=MENDED,
     )
     done = call("done", summary="It should hold now.")
-    with ModelServer([done, wrong, done, right, done]) as server:
-        watched = run(
-            Task(text="Make the test pass.", repo=repo, model=MODEL, base_url=server.base_url)
-        )
+    watched = scripted([done, wrong, done, right, done], "Make the test pass.", repo)
 
     assert_verified(watched)
     assert watched.nodes.count("verify") == 3
@@ -215,15 +192,7 @@ def test_a_feature_is_proven_by_tests_that_come_with_it(tmp_path: Path) -> None:
         ),
         call("done", summary="Counts tags."),
     ]
-    with ModelServer(script) as server:
-        watched = run(
-            Task(
-                text=(FIXTURES / "feature.md").read_text(),
-                repo=repo,
-                model=MODEL,
-                base_url=server.base_url,
-            )
-        )
+    watched = scripted(script, (FIXTURES / "feature.md").read_text(), repo)
 
     assert_verified(watched)
     assert watched.result is not None
@@ -242,15 +211,7 @@ def test_a_node_project_is_mended_and_proven_by_its_junit_report(tmp_path: Path)
         ),
         call("done", summary="The last seat counts."),
     ]
-    with ModelServer(script) as server:
-        watched = run(
-            Task(
-                text=(FIXTURES / "node_junit.md").read_text(),
-                repo=repo,
-                model=MODEL,
-                base_url=server.base_url,
-            )
-        )
+    watched = scripted(script, (FIXTURES / "node_junit.md").read_text(), repo)
 
     assert_verified(watched)
     assert watched.result is not None

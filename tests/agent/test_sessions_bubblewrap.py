@@ -2,32 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from agent.task import Task
-from memory import redis_server
-from sandbox.bubblewrap import BubblewrapSandbox
-from sandbox.errors import SandboxMissing
 from tests.agent.test_sessions import MODEL, RED_TEST, assert_verified
 from tests.model_server import ModelServer
 from tests.sessions import copy_fixture, run
 
 
 @pytest.fixture(autouse=True)
-def _stop_stores(_own_state: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+def _no_docker(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("DOCKER_HOST", "unix:///nonexistent")
-    yield
-    redis_server.stop(_own_state)
 
 
 def test_a_model_mends_a_red_test_without_any_docker(tmp_path: Path) -> None:
-    try:
-        BubblewrapSandbox.open(session_id="tests").close()
-    except SandboxMissing as error:
-        pytest.skip(f"no bubblewrap here: {error}")
     repo = copy_fixture("red_test", tmp_path)
     with ModelServer(RED_TEST) as server:
         watched = run(

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from agent.doors.cli.run import FORMS
+from agent.doors.cli.options import FORMS
 
 if TYPE_CHECKING:
     from agent.doors.cli.output import Form

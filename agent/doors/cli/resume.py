@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import click
 
 from agent.doors.cli.failure import Failure
-from agent.doors.cli.run import FORMS
+from agent.doors.cli.options import result_options
 from agent.outcome import Outcome
 
 if TYPE_CHECKING:
@@ -18,20 +18,7 @@ if TYPE_CHECKING:
 
 @click.command()
 @click.argument("session", default="")
-@click.option(
-    "--output",
-    type=click.Choice(FORMS),
-    default="text",
-    help="What stdout holds.  [text: the patch]",
-)
-@click.option(
-    "-o",
-    "patch_file",
-    metavar="FILE",
-    type=click.Path(path_type=Path),
-    help="Write the patch there too.",
-)
-@click.option("--apply", is_flag=True, help="Put a verified patch into the folder.")
+@result_options
 def resume(session: str, output: Form, patch_file: Path | None, *, apply: bool) -> int:
     """Go on with a session that was stopped.
 

@@ -9,12 +9,12 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from agent.doors.cli.failure import Failure
+from agent.doors.cli.options import result_options
 from agent.outcome import Outcome
 
 if TYPE_CHECKING:
     from agent.doors.cli.work import Begin
 
-FORMS = ("text", "json", "stream-json")
 LEVELS = ("failing-test", "reproduction", "no-regression", "checks", "none")
 
 
@@ -47,20 +47,7 @@ LEVELS = ("failing-test", "reproduction", "no-regression", "checks", "none")
     type=click.FloatRange(min=0, min_open=True),
     help="Seconds at most.  [3600]",
 )
-@click.option(
-    "--output",
-    type=click.Choice(FORMS),
-    default="text",
-    help="What stdout holds.  [text: the patch]",
-)
-@click.option(
-    "-o",
-    "patch_file",
-    metavar="FILE",
-    type=click.Path(path_type=Path),
-    help="Write the patch there too.",
-)
-@click.option("--apply", is_flag=True, help="Put a verified patch into the folder.")
+@result_options
 def run(task: str, **options: Any) -> int:
     """Work on TASK and end with a verified patch.
 

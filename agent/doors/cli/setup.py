@@ -11,6 +11,10 @@ import click
 if TYPE_CHECKING:
     from sandbox.errors import SandboxMissing
 
+PROGRAMS = {"git": "git", "bubblewrap": "bwrap"}
+"""Debian packages beside Docker, with the program that each brings."""
+WITHOUT = {"git": "--apply will not work", "bubblewrap": "--sandbox bubblewrap will not work"}
+
 
 @click.command()
 def setup() -> int:
@@ -31,8 +35,9 @@ def setup() -> int:
     home, screen = state_folder(), Screen()
     for line in _intentions(home, docker_problem(), may_install=is_own_debian()):
         screen.tell(Text(line))
-    if not shutil.which("git") and is_own_debian():
-        install_packages(["git"], say=screen.say)
+    missing = [package for package, program in PROGRAMS.items() if not shutil.which(program)]
+    if missing and is_own_debian():
+        install_packages(missing, say=screen.say)
     ensure_docker(home, say=screen.say)
     screen.tell(Text("Docker answers"))
     with screen.waiting_for("building the sandbox image"):
@@ -61,7 +66,8 @@ def _intentions(home: Path, problem: SandboxMissing | None, *, may_install: bool
         f"  Redis    a server of your own on a Unix socket below {home}, unless JOURNEYMAN_REDIS_URL",
         f"  Qdrant   the engine inside this program, files below {home}, unless JOURNEYMAN_QDRANT_URL",
     ]
-    if not shutil.which("git"):
-        by = "is installed by apt-get" if may_install else "is missing: --apply will not work"
-        lines.insert(2, f"  git      {by}")
+    for package, program in PROGRAMS.items():
+        if not shutil.which(program):
+            by = "is installed by apt-get" if may_install else f"is missing: {WITHOUT[package]}"
+            lines.append(f"  {package:<8} {by}")
     return lines

@@ -123,7 +123,7 @@ class _Stage:
         if number >= 0:
             try:
                 self._trier.put(self._candidates[number])
-            except Exception:
+            except Exception:  # a candidate's own import or decorator may raise anything
                 return {"outputs": None, "examples": [], "cpu_s": 0.0, "seeds": 0}
         try:
             examples = [self._held(example, names) for example, names in self._examples]
@@ -182,7 +182,7 @@ class _Stage:
         for candidate in self._candidates:
             try:
                 self._trier.put(candidate)
-            except Exception:
+            except Exception:  # likewise
                 continue
             changed = self._trier.changed()
             self._trier.restore()
@@ -200,7 +200,7 @@ class _Stage:
     def _output(self, call: inputs.Call) -> str:
         try:
             arguments, stars, keywords = copy.deepcopy((call.arguments, call.stars, call.keywords))
-        except Exception:
+        except Exception:  # foreign __deepcopy__ may raise anything
             return "uncopied"
         before = inputs.normal({k: v for k, v in arguments.items() if inputs.plain(v)})
         seed()

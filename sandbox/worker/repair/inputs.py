@@ -102,7 +102,7 @@ def _copied(frame: types.FrameType) -> Optional[Dict[str, Any]]:
             else copy.deepcopy(values[name])
             for name in code.co_varnames[:count]
         }
-    except BaseException:
+    except BaseException:  # foreign __deepcopy__ may raise anything, SystemExit too
         return None
 
 

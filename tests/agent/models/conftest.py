@@ -6,7 +6,7 @@ import pytest
 
 from agent.models.names import KEY_VARIABLES
 
-KEY = "placeholder"
+KEY = "not-a-key"
 
 
 @pytest.fixture(autouse=True)

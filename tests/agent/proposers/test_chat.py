@@ -110,7 +110,7 @@ class Run:
 @pytest.fixture(autouse=True)
 def _keys(monkeypatch: pytest.MonkeyPatch) -> None:
     for variable in ("OPENAI_API_KEY", "ANTHROPIC_API_KEY"):
-        monkeypatch.setenv(variable, "placeholder")
+        monkeypatch.setenv(variable, "not-a-key")
 
 
 @pytest.fixture
