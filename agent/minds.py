@@ -7,20 +7,21 @@ import os
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 from agent.loop.budget import Budget
 from agent.models import names, prices
 from agent.proposers.proposer import Proposer
 from policies.action import Action, Effect, ModelRequest, Observation
 from sandbox.protocol import Outcome
-from tools.toolbox import TOOLS
+from tools.tool import Tool
 from tools.workbench import PerformerError, Workbench
 
 if TYPE_CHECKING:
     from agent.models.client import ModelClient
 
 BUILTIN = "builtin"
+Tools: TypeAlias = Sequence[Tool[Any]]
 Turns = Sequence[tuple[Sequence[dict[str, Any]], dict[str, Any] | None]]
 
 
@@ -49,13 +50,13 @@ def check(name: str, *, base_url: str) -> None:
         names.key(names.parse(name, base_url=base_url), os.environ)
 
 
-def choose(name: str, *, base_url: str, workbench: Workbench, budget: Budget) -> Mind:
-    """The mind of this name.
+def choose(name: str, *, base_url: str, workbench: Workbench, budget: Budget, tools: Tools) -> Mind:
+    """The mind of this name, who knows of these tools.
 
     Raises:
         ModelNameError: There is no such model, or its key or address is missing.
     """
-    return _search() if name == BUILTIN else _chat(name, base_url, workbench, budget)
+    return _search() if name == BUILTIN else _chat(name, base_url, workbench, budget, tools)
 
 
 def _search() -> Mind:
@@ -67,12 +68,12 @@ def _search() -> Mind:
     return Mind(SearchProposer(), no_model, lambda _turns: None)
 
 
-def _chat(name: str, base_url: str, workbench: Workbench, budget: Budget) -> Mind:
+def _chat(name: str, base_url: str, workbench: Workbench, budget: Budget, tools: Tools) -> Mind:
     from agent.models.client import ModelClient  # noqa: PLC0415  costs a second of CPU
     from agent.proposers.chat import BYTES_PER_TOKEN, ChatProposer  # noqa: PLC0415  likewise
     from agent.proposers.chat_tools import tool_schemas  # noqa: PLC0415  likewise
 
-    client = ModelClient(name, base_url=base_url, tools=tool_schemas(TOOLS))
+    client = ModelClient(name, base_url=base_url, tools=tool_schemas(tools))
 
     def worst_cost(messages: Sequence[dict[str, Any]], max_output_tokens: int) -> str | None:
         sent = client.length + len(json.dumps(messages))
@@ -95,7 +96,7 @@ def _chat(name: str, base_url: str, workbench: Workbench, budget: Budget) -> Min
         )
 
     proposer = ChatProposer(
-        name, ask=ask, tools=TOOLS, budget=budget, history_length=lambda: client.length
+        name, ask=ask, tools=tools, budget=budget, history_length=lambda: client.length
     )
     return Mind(proposer, _performer(client), client.restore)
 

@@ -60,7 +60,7 @@ from policies.record import (
 from sandbox.errors import SandboxError
 from tools import knowledge
 from tools.site import Place, Site
-from tools.toolbox import BY_NAME
+from tools.toolbox import BY_NAME, usable
 from tools.workbench import Approve, Workbench
 
 __all__ = ["Observe", "Refused", "Session", "Summary", "UnknownSession", "list_sessions"]
@@ -307,7 +307,11 @@ class Session:
         if self._model == minds.BUILTIN and not failing and baseline.tests_of(found):
             raise NothingFails("all tests pass on the code as it was found")
         mind = minds.choose(
-            self._model, base_url=self._base_url, workbench=self._workbench, budget=self._budget
+            self._model,
+            base_url=self._base_url,
+            workbench=self._workbench,
+            budget=self._budget,
+            tools=usable(python=bool(self._site.environment.python)),
         )
         if self._past:
             mind.restore(self._past.turns)

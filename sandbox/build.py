@@ -91,7 +91,14 @@ class Build:
                 f"no build container could be started from {self._image}: {error.explanation}",
                 remedy="`journeyman doctor` looks at the Docker engine",
             ) from error
-        self._prepare()
+        try:
+            self._prepare()
+        except APIError as error:
+            self._remove()
+            raise SandboxError(
+                f"a container of {self._image} does not stay alive: {error.explanation}",
+                remedy="the image needs sh, sleep and mkdir on its PATH",
+            ) from error
         return self
 
     def __exit__(
@@ -100,6 +107,9 @@ class Build:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
+        self._remove()
+
+    def _remove(self) -> None:
         try:
             self._container.remove(force=True, v=True)
         except (NotFound, APIError):  # auto_remove may be quicker
@@ -181,6 +191,11 @@ class Build:
                     f"{path} is not a regular file", remedy="read the build's output"
                 )
             return file.read()
+
+    def hand_over(self, folder: str, to: Build, parent: str) -> None:
+        """Copy a folder of this container into `parent` of another, owners and modes kept."""
+        chunks, _ = self._container.get_archive(folder)
+        to._container.put_archive(parent, chunks)
 
     def commit(self, reference: str, labels: Mapping[str, str], changes: Iterable[str] = ()) -> str:
         """Keep the container's file system as the image `reference` (NAME:TAG); gives its id.

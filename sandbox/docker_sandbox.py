@@ -21,6 +21,7 @@ from docker.types import LogConfig, Ulimit
 
 from sandbox import orphans
 from sandbox.channel import BOOTSTRAP, Channel, DockerStream
+from sandbox.companion import START_PYTHON
 from sandbox.engine import connect
 from sandbox.errors import SandboxError, SandboxLost, SandboxMissing
 from sandbox.protocol import Description
@@ -72,9 +73,9 @@ class DockerSandbox(SupervisedSandbox):
         """Start a container of `image`; its workspace is empty.
 
         Args:
-            image: Reference of a local image that has a Python 3.8 or newer.
+            image: Reference of a local image: one of ours, or one with our companion laid in.
             session_id: Goes into its label.
-            python: Interpreter for cells, tests and repair.
+            python: Interpreter for cells, tests and repair; empty: there are none of these.
             environment: Variables for everything that runs inside, over the image's own.
             limits: What it may take.
 
@@ -88,7 +89,7 @@ class DockerSandbox(SupervisedSandbox):
         try:
             config = client.api.inspect_container(str(container.id))["Config"]
             own = dict(line.split("=", 1) for line in config["Env"] or [] if "=" in line)
-            command = ["python3", "-I", "-c", BOOTSTRAP, HOME, ALIVE]
+            command = ["/bin/sh", "-c", START_PYTHON, "sh", "-I", "-c", BOOTSTRAP, HOME, ALIVE]
             stream = DockerStream(client, str(container.id), command, user="0:0", environment={})
             description = Description(kind="docker", image=image)
             sandbox = cls(Channel(stream), description, lambda: _end(client, container))
@@ -101,7 +102,7 @@ class DockerSandbox(SupervisedSandbox):
             sandbox.close()
             raise SandboxMissing(
                 f"No supervisor could be started in image {image}: {error}",
-                remedy="The image needs /bin/sh and a python3 (3.8 or newer) on its PATH.",
+                remedy="The image needs /bin/sh; `journeyman doctor` checks the Docker engine.",
             ) from error
         except BaseException:  # likewise
             sandbox.close()

@@ -12,14 +12,13 @@ the image is a folder; neither kind ever stands in for the other.
 from __future__ import annotations
 
 import re
-import shlex
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Literal
+from typing import Literal, TypeAlias
 
 from sandbox import engine
-from sandbox.build import Build
+from sandbox.companion import accompany, look
 from sandbox.detection import VENV, Detected, Step, detect
 from sandbox.errors import SandboxMissing
 from sandbox.host_environment import (
@@ -30,7 +29,6 @@ from sandbox.host_environment import (
     steps_for,
 )
 from sandbox.image import INTERPRETERS, base_image
-from sandbox.index_settings import IndexSettings
 from sandbox.layers import Layers
 from sandbox.python_project import read_project
 from sandbox.setup_steps import COMPILER_PACKAGES, LAY_MADE, CompilerMissing, Told
@@ -45,13 +43,15 @@ __all__ = [
     "prepare",
 ]
 
+Runner: TypeAlias = Literal["pytest", "junit", "exit"]
+
 
 @dataclass(frozen=True, slots=True)
 class EnvironmentSettings:
     """What the project file or the user says; empty fields are detected.
 
     Attributes:
-        image: A repository's own image, with Python 3.8 or later for the stateful interpreter.
+        image: A repository's own image; one without Python 3.8 or later gives shell and files only.
         dockerfile: A Dockerfile of the repository, relative to its root.
         packages: Debian packages.
         setup: Commands in place of the detected ones; `()` is none at all.
@@ -77,7 +77,8 @@ class Environment:
 
     Attributes:
         image: Reference of the image to open a sandbox on; for bubblewrap a folder, or `host`.
-        python: Interpreter that has the project's packages, by path or name.
+        python: Interpreter that has the project's packages, by path or name; empty where an own image
+            has none: there are no cells and no candidates then.
         test_command: Empty where none is known.
         runner: What the command's report is read by.
         junit: Where the command leaves JUnit XML; empty where it leaves none.
@@ -90,7 +91,7 @@ class Environment:
     image: str
     python: str
     test_command: str
-    runner: Literal["pytest", "junit", "exit"]
+    runner: Runner
     junit: str
     variables: Mapping[str, str]
     languages: tuple[str, ...]
@@ -208,6 +209,8 @@ def _build(
             image = layers.built(settings.dockerfile)
         else:
             image = layers.fetched(settings.image) if settings.image else base_image(say)
+        if own:
+            image = accompany(client, image, say)
         wanted = dict.fromkeys([*(() if own else detected.packages), *settings.packages])
         if wanted:
             image = layers.packages(image, tuple(wanted))
@@ -223,17 +226,15 @@ def _environment(
     settings: EnvironmentSettings, detected: Detected, image: str, told: Told
 ) -> Environment:
     """Join what was set, detected and built."""
-    notes = told.notes
     own = settings.image or settings.dockerfile
     in_venv = bool(detected.source_root) and not own
-    python = f"{VENV}/bin/python" if in_venv else settings.python if own else ""
-    python = python or "python3"
-    runner, junit = detected.runner, detected.junit
+    python = f"{VENV}/bin/python" if in_venv else "python3"
+    runner, junit, notes = detected.runner, detected.junit, told.notes
     if settings.test:
         runner, junit = _runner_of(settings), settings.junit
-    elif own and runner == "pytest" and not _has_pytest(image, python):
-        runner = "exit"
-        notes = (*notes, f"{own} has no pytest for {python}")
+    if own:
+        python, runner, said = _own_python(own, image, settings.python, runner)
+        notes = (*notes, *said)
     return Environment(
         image,
         python,
@@ -245,6 +246,29 @@ def _environment(
         told.setup,
         (*detected.notes, *notes),
     )
+
+
+def _own_python(
+    own: str, image: str, wanted: str, runner: Runner
+) -> tuple[str, Runner, tuple[str, ...]]:
+    """Interpreter and runner of an own image, and what a reader should know of them.
+
+    Raises:
+        SandboxMissing: The interpreter that was asked for is not there.
+    """
+    found = look(image, wanted or "python3")
+    if wanted and not found.python:
+        raise SandboxMissing(
+            f"{own} has no Python 3.8 or later by the name {wanted}",
+            remedy="correct [environment] python in .journeyman/config.toml, or take it out",
+        )
+    if not found.python:
+        said = f"{own} has no Python 3.8 or later: shell and files only, no cells, no candidates"
+        return "", "exit" if runner == "pytest" else runner, (said,)
+    python = wanted or "python3"
+    if runner == "pytest" and not found.pytest:
+        return python, "exit", (f"{own} has no pytest for {python}",)
+    return python, runner, ()
 
 
 def _variables(detected: Detected, *, in_venv: bool, own: bool) -> dict[str, str]:
@@ -260,13 +284,8 @@ def _variables(detected: Detected, *, in_venv: bool, own: bool) -> dict[str, str
     return variables
 
 
-def _runner_of(settings: EnvironmentSettings) -> Literal["pytest", "junit", "exit"]:
+def _runner_of(settings: EnvironmentSettings) -> Runner:
     """Who reports for a command that was set; a pytest in disguise reports all the same."""
     if settings.junit:
         return "junit"
     return "pytest" if re.search(r"\bpy\.?test\b", settings.test) else "exit"
-
-
-def _has_pytest(image: str, python: str) -> bool:
-    with Build(image, index=IndexSettings(), say=lambda _: None) as build:
-        return build.run(f"{shlex.quote(python)} -m pytest --version").exit_code == 0

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any, Self
 
 from sandbox.channel import Channel
+from sandbox.companion import BIN
 from sandbox.errors import SandboxError, SandboxLost, SandboxMissing
 from sandbox.protocol import Answer, Description, Json, Outcome
 from sandbox.seccomp import filters
@@ -59,7 +60,7 @@ class SupervisedSandbox:
         """Start the supervisor.
 
         Args:
-            python: The task's interpreter.
+            python: The task's interpreter; empty: there is none.
             environment: Of everything inside.
             split: The supervisor is another user than the rest.
             processes: How many there may be, where no container counts them; 0: one does.
@@ -258,8 +259,11 @@ class SupervisedSandbox:
 
 
 def child_environment(python: str, given: Mapping[str, str]) -> dict[str, str]:
-    """Environment of everything that runs inside: the task's interpreter comes first on PATH."""
-    path = given.get("PATH", _PATH)
+    """Environment of everything inside; the task's interpreter comes first on PATH.
+
+    What was laid beside a foreign image comes last.
+    """
+    path = f"{given.get('PATH', _PATH)}:{BIN}"
     folder = python.rpartition("/")[0]
     if folder and folder not in path.split(":"):
         path = f"{folder}:{path}"

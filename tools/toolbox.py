@@ -24,4 +24,10 @@ TOOLS: tuple[Tool[Any], ...] = (
     GIT,
     TRY_CANDIDATES,
 )
+NEED_PYTHON = (PYTHON, TRY_CANDIDATES)
 BY_NAME = {tool.name: tool for tool in TOOLS}
+
+
+def usable(*, python: bool) -> tuple[Tool[Any], ...]:
+    """The tools that work in an environment with or without a Python for cells."""
+    return tuple(tool for tool in TOOLS if python or tool not in NEED_PYTHON)

@@ -24,6 +24,7 @@ from sandbox.worker.jobs import Job, ProcessJob, Watch
 from sandbox.worker.streams import Capture, SendQueue
 
 FEED_LIMIT = 8 << 20
+NEED_PYTHON = frozenset({"python", "candidates"})
 GRACE_S = 5.0
 """What a function verb gets beyond its limit to say how far it came."""
 
@@ -72,7 +73,8 @@ class Supervisor:
         signal.set_wakeup_fd(wake, warn_on_full_buffer=False)
         signal.signal(signal.SIGCHLD, lambda *_: None)
         self._make_scratch()
-        self._cells.start()
+        if self._python:
+            self._cells.start()
         self._send({"t": "ready", "python": self._python, "version": sys.version.split()[0]})
         while True:
             watched = self._watch()
@@ -96,7 +98,8 @@ class Supervisor:
             watched[self._input] = (select.POLLIN, self._receive)
         if self._output.size:
             watched[self._output.fd] = (select.POLLOUT, self._flush)
-        watched.update(self._cells.watch())
+        if self._python:
+            watched.update(self._cells.watch())
         for job in self._jobs.values():
             watched.update(job.watch())
         return watched
@@ -136,13 +139,15 @@ class Supervisor:
         arguments.update(
             {name: data.decode("utf-8", "surrogatepass") for name, data in attachments.items()}
         )
-        if verb == "python":
+        if not self._python and verb in NEED_PYTHON:
+            self._send_failure(number, "There is no Python 3.8 or newer in this image for it.")
+        elif verb == "python":
             self._cells.perform(CellJob(number, timeout_s, arguments["code"]))
-            return
-        try:
-            self._jobs[number] = self._start(number, verb, arguments, timeout_s)
-        except BlockingIOError as error:
-            self._send_failure(number, f"No process is left to start it: {error}.")
+        else:
+            try:
+                self._jobs[number] = self._start(number, verb, arguments, timeout_s)
+            except BlockingIOError as error:
+                self._send_failure(number, f"No process is left to start it: {error}.")
 
     def _start(
         self, number: int, verb: str, arguments: "Dict[str, Any]", timeout_s: float
@@ -260,6 +265,8 @@ def _empty(fd: int) -> None:
 
 
 def _interpreter(python: str, path: str) -> str:
+    if not python:
+        return ""
     found = shutil.which(python, path=path)
     if not found:
         raise LookupError(f"there is no interpreter {python} in this sandbox")

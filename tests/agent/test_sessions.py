@@ -6,6 +6,8 @@ from pathlib import Path
 
 from agent.task import Task
 from policies.log import verify
+from policies.record import EnvironmentReady
+from sandbox.image import base_image
 from tests.model_server import Call, ModelServer, Turn
 from tests.sessions import FIXTURES, Watched, copy_fixture, copy_red_test, run
 
@@ -217,6 +219,40 @@ def test_a_node_project_is_mended_and_proven_by_its_junit_report(tmp_path: Path)
     assert watched.result is not None
     assert watched.result.evidence.level == "failing-test"
     assert any("last seat" in test for test in watched.result.evidence.green_after)
+
+
+def test_a_project_whose_own_image_has_no_python_is_mended_by_shell_and_files(
+    tmp_path: Path,
+) -> None:
+    repo = tmp_path / "bare"
+    repo.mkdir()
+    gone = "/usr/bin/python3* /usr/lib/python3* /usr/bin/git /usr/bin/rg"
+    (repo / "Dockerfile").write_text(f"FROM {base_image(print)}\nUSER 0\nRUN rm -r {gone}\n")
+    (repo / "greet.sh").write_text("echo goodbye\n")
+    command = 'test "$(sh greet.sh)" = hello'
+    script = [
+        call("python", code="1 + 1"),
+        call("edit", path="greet.sh", old="goodbye", new="hello"),
+        call("shell", command=command),
+        call("done", summary="It greets."),
+    ]
+    with ModelServer(script) as server:
+        task = Task(
+            text="Make it greet.",
+            repo=repo,
+            model=MODEL,
+            base_url=server.base_url,
+            test_command=command,
+        )
+        watched = run(task, environment={"dockerfile": "Dockerfile"})
+        offered = {tool["function"]["name"] for tool in server.requests[0]["tools"]}
+
+    assert_verified(watched)
+    assert {"shell", "read", "edit", "search"} <= offered
+    assert not {"python", "try_candidates"} & offered
+    assert not watched.outputs("python")
+    ready = next(record for record in watched.records if isinstance(record, EnvironmentReady))
+    assert any("shell and files only" in note for note in ready.notes)
 
 
 def test_the_search_refuses_a_project_without_python_tests_at_once(tmp_path: Path) -> None:

@@ -92,7 +92,7 @@ def _conclusions(environment: Environment, report: Report) -> list[str]:
     colour = "green" if report.green else "red"
     return [
         clean_line(f"Language     {', '.join(environment.languages) or 'none recognised'}"),
-        clean_line(f"Interpreter  {environment.python}"),
+        clean_line(f"Interpreter  {environment.python or 'none: shell and files only'}"),
         clean_line(f"Setup        {setup}"),
         clean_line(f"Tests        {environment.test_command} ({environment.runner})"),
         clean_line(f"Baseline     {colour}: {report.summary()}", limit=400),
