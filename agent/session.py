@@ -57,7 +57,7 @@ from policies.record import (
     SessionResumed,
     SessionStarted,
 )
-from sandbox.errors import SandboxError
+from sandbox.errors import SandboxError, SandboxLost
 from tools import knowledge
 from tools.site import Place, Site
 from tools.toolbox import BY_NAME, usable
@@ -65,6 +65,11 @@ from tools.workbench import Approve, Workbench
 
 __all__ = ["Observe", "Refused", "Session", "Summary", "UnknownSession", "list_sessions"]
 
+REOPENED_MOST = 3
+STATE_LOST = (
+    "The files of the repository are as the last finished step left them; variables of the "
+    "interpreter, running processes and files outside of the repository are lost."
+)
 RESUMABLE = ("interrupted", "terminated", "budget", "model_error", "environment", "internal_error")
 
 
@@ -94,6 +99,7 @@ class Session:
         self._base_url = task.base_url or settings.base_url
         self._folder = session_store.session_folder(settings.home, session_id)
         self._stop: Outcome | None = None
+        self._news: list[str] = []
         self._graph: Loop | None = None
         self._config: RunnableConfig = {
             "configurable": {"thread_id": session_id},
@@ -154,6 +160,7 @@ class Session:
         Raises:
             LogError, PackError, MemoryUnavailable: What every session needs cannot be had.
         """
+        session_store.remove_unbegun(settings.home)
         session_id = session_store.new_id()
         return cls(task, settings, session_id, approve=approve, observe=observe, past=None)
 
@@ -227,7 +234,8 @@ class Session:
         minds.check(self._model, base_url=self._base_url)
         self._allow_setup()
         environment = self._site.prepare(self._say)
-        self._site.open()
+        saver = RedisSaver(self._redis)
+        self._open(saver)
         description = self._site.sandbox.description
         self._recorder.append(
             EnvironmentReady(
@@ -241,16 +249,45 @@ class Session:
         failing = baseline.to_make_green(self.task, found)
         mind = self._choose(found, failing)
         self._performers["model"] = mind.perform
-        self._graph = build(self._nodes(mind, found, failing), RedisSaver(self._redis))
-        known = self._graph.get_state(self._config).values
+        self._graph = build(self._nodes(mind, found, failing), saver)
+        self._drive(saver)
+
+    def _open(self, saver: RedisSaver) -> None:
+        """Open the sandbox on the work as the last checkpoint knows it."""
+        saved = saver.get_tuple(self._config)
+        reached = saved.checkpoint["channel_values"] if saved else {}
+        for path in self._site.open(str(reached.get("work", ""))):
+            self._news.append(f"{path} was too large to be kept and is as it was found.")
+
+    def _drive(self, saver: RedisSaver) -> None:
+        """Run the loop to its end; a sandbox that dies is opened anew, a few times."""
+        graph, config = self._graph, self._config
+        if graph is None:
+            raise ValueError("the loop is not built")
+        known = graph.get_state(config).values
         if known:
             self._budget.restore(known["budget"])
-            if known.get("end"):
+            if end := known.get("end"):
+                if end["outcome"] not in RESUMABLE:
+                    return  # it was reached, and only the result was not written
                 change: LoopState = {"end": {}, "calls": []}
-                self._graph.update_state(self._config, change, as_node="observe")
+                graph.update_state(config, change, as_node="observe")
         start: LoopState | None = None if known else {"step": 0, "budget": self._budget.spent()}
+        reopened = 0
         with tracing_context(enabled=False):  # a user's tracing account is no way past the gate
-            self._graph.invoke(start, self._config, durability="sync")
+            while True:
+                try:
+                    graph.invoke(start, config, durability="sync")
+                except SandboxLost as error:
+                    reopened += 1
+                    if self._stop is not None or reopened > REOPENED_MOST:
+                        raise
+                    self._say(f"{error}; it is opened anew.")
+                    self._news.append(f"{error}. {STATE_LOST}")
+                    self._open(saver)
+                    start = None if graph.get_state(config).values else start
+                else:
+                    return
 
     def _reached(self) -> LoopState:
         """Where the loop is, as the last checkpoint has it; empty before it began."""
@@ -274,7 +311,8 @@ class Session:
                 self._say(f"Not taken along: {left}")
             return
         self._workbench.restore(self._past.begun, self._past.done)
-        notes = ("Variables of the interpreter did not outlive the stop.",)
+        notes = (STATE_LOST,)
+        self._news.append(f"The run was stopped and goes on now. {STATE_LOST}")
         step = max((int(key.split("/")[1]) for key in self._past.begun), default=0)
         self._recorder.append(SessionResumed(session_id=self.id, step=step, notes=notes))
 
@@ -338,6 +376,7 @@ class Session:
                 "session_id": self.id,
             },
             stopped=lambda: self._stop,
+            news=self._news,
         )
 
     def _answer(self, name: str, arguments: Any) -> Any:

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 import hmac
 import json
 import os
 import secrets
+import shutil
+import time
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
@@ -15,10 +18,15 @@ from agent.result import Result
 from agent.settings import Settings
 from agent.task import Task
 from policies.action import ModelRequest, Observation
-from policies.log import LogUnreadable, read
+from policies.log import LogUnreadable, is_written, read
+from policies.log_format import LOG
 from policies.record import ActionDone, ActionJudged, Record, SessionEnded, SessionStarted
 
 RESULT_FILE = "result.json"
+RUNNING = "running"
+CUT_OFF = "cut off"
+"""Outcomes of sessions without a result: of one that goes on, and of one whose process was killed."""
+_UNBEGUN_S = 60.0
 
 
 class UnknownSession(Exception):
@@ -154,6 +162,17 @@ def load_result(folder: Path) -> Result | None:
         return None
 
 
+def remove_unbegun(home: Path) -> None:
+    """Remove what processes left that were killed before their session's first record."""
+    for folder in (home / "sessions").glob("*"):
+        log = folder / LOG
+        with contextlib.suppress(OSError):  # another process may be quicker
+            age = time.time() - folder.stat().st_mtime
+            empty = not log.exists() or log.stat().st_size == 0
+            if empty and age > _UNBEGUN_S and not is_written(folder):
+                shutil.rmtree(folder)
+
+
 def list_sessions(settings: Settings) -> tuple[Summary, ...]:
     """All sessions, newest first; one whose log cannot be read says so as its outcome."""
     root = settings.home / "sessions"
@@ -170,6 +189,6 @@ def _summary(folder: Path) -> Summary:
     if not isinstance(first, SessionStarted):
         return Summary(folder.name, "", "", "unreadable", at)
     result = load_result(folder)
-    outcome = result.outcome if result else "open"
+    outcome = RUNNING if is_written(folder) else result.outcome if result else CUT_OFF
     task = json.loads(json.dumps(first.task))
     return Summary(folder.name, str(task["repo"]), str(task["text"]), outcome, envelope.at)

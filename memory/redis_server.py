@@ -18,11 +18,13 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
+from typing import Any
 from urllib.parse import urlsplit
 
 import redis
 from redis.backoff import ExponentialBackoff, NoBackoff
 from redis.retry import Retry
+from typing_extensions import override
 
 from memory.errors import MemoryUnavailable
 from memory.private import check_socket, open_lock, private_folder
@@ -44,6 +46,26 @@ class OwnRedis(redis.Redis):
     folder: Path
 
 
+class OwnConnection(redis.UnixDomainSocketConnection):
+    """A connection that starts the user's own server again where it died.
+
+    With the client's retries, a command that the death cut off is sent once more: none of ours does
+    harm when it is repeated.
+    """
+
+    def __init__(self, *, folder: Path, **options: Any) -> None:
+        super().__init__(**options)  # type: ignore[no-untyped-call]
+        self._folder = folder
+
+    @override
+    def _connect(self) -> Any:
+        try:
+            return super()._connect()  # type: ignore[no-untyped-call]
+        except (FileNotFoundError, ConnectionRefusedError):
+            _ensure(self._folder, Path(self.path))
+            return super()._connect()  # type: ignore[no-untyped-call]
+
+
 def connect(home: Path) -> redis.Redis:
     """A client whose server answers; starts the user's own server where there is none.
 
@@ -57,11 +79,8 @@ def connect(home: Path) -> redis.Redis:
         return _connect_url(url)
     folder = private_folder(home / "redis")
     socket = socket_path(folder)
-    client = _client(folder, socket)
-    if not _answers(socket):
-        with _locked(folder / "start.lock"):
-            _start_or_wait(folder, socket)
-    return client
+    _ensure(folder, socket)
+    return _client(folder, socket)
 
 
 def stop(home: Path) -> bool:
@@ -154,10 +173,24 @@ def _connect_url(url: str) -> redis.Redis:
     return client
 
 
+def _ensure(folder: Path, socket: Path) -> None:
+    """See that the one server answers; start it where there is none."""
+    if not _answers(socket):
+        with _locked(folder / "start.lock"):
+            _start_or_wait(folder, socket)
+
+
 def _client(folder: Path, socket: Path) -> OwnRedis:
-    # Three tries within a second: a server that died is not coming back by itself.
-    retry = Retry(ExponentialBackoff(cap=0.4, base=0.05), 3)
-    client = OwnRedis(unix_socket_path=str(socket), protocol=2, retry=retry)
+    # It may be loading its file for a while after it was started again.
+    retry = Retry(
+        ExponentialBackoff(cap=0.4, base=0.05),
+        8,
+        supported_errors=(redis.ConnectionError, redis.TimeoutError, redis.BusyLoadingError),
+    )
+    pool = redis.ConnectionPool(
+        connection_class=OwnConnection, path=str(socket), folder=folder, protocol=2, retry=retry
+    )
+    client = OwnRedis(connection_pool=pool)
     client.folder = folder
     return client
 

@@ -55,6 +55,7 @@ __all__ = [
     "LogUnreadable",
     "SessionLog",
     "Verification",
+    "is_written",
     "read",
     "verify",
 ]
@@ -303,6 +304,21 @@ def _last_good(folder: Path, *, key: bytes) -> tuple[Head, int, int]:
             remedy=remedy,
         )
     return seal_head(head.session_id, seq, last_hash, key=key), len(lines.torn), lines.size
+
+
+def is_written(folder: Path) -> bool:
+    """Whether a process has the log open for writing; False where there is no log."""
+    try:
+        fd = os.open(folder / LOG, os.O_RDONLY)
+    except OSError:
+        return False
+    try:
+        fcntl.flock(fd, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except OSError:
+        return True
+    finally:
+        os.close(fd)
+    return False
 
 
 def _lock(fd: int, folder: Path) -> None:

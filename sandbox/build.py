@@ -67,11 +67,11 @@ class Build:
 
     def __enter__(self) -> Self:
         try:
-            self._container: Container = self._client.containers.run(
+            self._container: Container = self._client.containers.create(
                 self._image,
-                entrypoint=["sh", "-c", f"exec sleep {_LIFE_S}"],
+                entrypoint=["sh", "-c", "exec cat"],
                 command=[],
-                detach=True,
+                stdin_open=True,
                 auto_remove=True,
                 user="0:0",
                 init=True,
@@ -81,6 +81,9 @@ class Build:
                 network=_network(self._client),
                 labels={"journeyman.recipe": "", **orphans.labels("build")},
             )
+            # Its main command lives as long as its standard input is ours: kill -9 ends it as well.
+            self._held = self._container.attach_socket(params={"stdin": 1, "stream": 1})
+            self._container.start()
         except ImageNotFound as error:
             raise SandboxMissing(
                 f"the image {self._image} is not on this machine",
@@ -97,7 +100,7 @@ class Build:
             self._remove()
             raise SandboxError(
                 f"a container of {self._image} does not stay alive: {error.explanation}",
-                remedy="the image needs sh, sleep and mkdir on its PATH",
+                remedy="the image needs sh, cat and mkdir on its PATH",
             ) from error
         return self
 
@@ -115,6 +118,7 @@ class Build:
         except (NotFound, APIError):  # auto_remove may be quicker
             return
         finally:
+            self._held.close()
             self._client.close()
 
     def _prepare(self) -> None:

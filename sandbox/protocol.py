@@ -8,7 +8,7 @@ tests, candidates.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Protocol, Self, TypeAlias
@@ -63,6 +63,21 @@ class Description:
     weaknesses: tuple[str, ...] = ()
 
 
+@dataclass(frozen=True, slots=True)
+class Changes:
+    """What differs between a workspace and a tree.
+
+    Attributes:
+        tree: The workspace's own id, kept as by `snapshot`.
+        changed: Path to [st_mode, SHA-256 of the bytes or the link's target, bytes].
+        gone: Paths that the workspace has no more.
+    """
+
+    tree: str
+    changed: Mapping[str, tuple[int, str, int]]
+    gone: tuple[str, ...]
+
+
 class Sandbox(Protocol):
     """One workspace, closed to the world, with a stateful interpreter in it.
 
@@ -95,6 +110,18 @@ class Sandbox(Protocol):
 
     def restore(self, tree: str) -> None:
         """Put the workspace's files back to a tree."""
+        ...
+
+    def changes(self, base: str) -> Changes:
+        """What differs from a tree, ignored files and the `.git` folder's own files included."""
+        ...
+
+    def contents(self, wanted: Mapping[str, str]) -> Iterator[tuple[str, bytes]]:
+        """Bytes by digest of what `changes` named (path to digest); what changed since is left out."""
+        ...
+
+    def adopt(self, archive: Path) -> None:
+        """Turn a workspace that holds the first tree into what a kept archive says."""
         ...
 
     def diff(self, base: str) -> str:

@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import base64
 import contextlib
-from collections.abc import Callable, Mapping
+import hashlib
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, Self
 
 from sandbox.channel import Channel
 from sandbox.companion import BIN
 from sandbox.errors import SandboxError, SandboxLost, SandboxMissing
-from sandbox.protocol import Answer, Description, Json, Outcome
+from sandbox.protocol import Answer, Changes, Description, Json, Outcome
 from sandbox.seccomp import filters
 from sandbox.worker.frames import Attachments, Message
 
@@ -26,6 +27,7 @@ _PATIENCE_S = 60.0
 """What a supervisor may take beyond a verb's limit before it counts as lost."""
 _FEED = 1 << 20
 _BIG = 1 << 20
+_ASKED = 1000
 _PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 
 
@@ -215,6 +217,49 @@ class SupervisedSandbox:
         """
         outcome = self._perform("restore", {"tree": tree}, STORE_S)
         _raise_failure(outcome, f"The workspace could not be put back to tree {tree[:12]}")
+
+    def changes(self, base: str) -> Changes:
+        """What differs from a tree, ignored files and the `.git` folder's own files included.
+
+        Raises:
+            SandboxError: There is no such tree, or the store is full.
+        """
+        outcome = self._perform("changes", {"base": base}, STORE_S)
+        _raise_failure(outcome, f"The workspace could not be compared with tree {base[:12]}")
+        data: Any = outcome.data
+        changed = {path: tuple(entry) for path, entry in data["changed"].items()}
+        return Changes(data["tree"], changed, tuple(data["gone"]))
+
+    def contents(self, wanted: Mapping[str, str]) -> Iterator[tuple[str, bytes]]:
+        """Bytes by digest of what `changes` named (path to digest); what changed since is left out.
+
+        Raises:
+            SandboxError: They could not be read.
+        """
+        left = {digest: path for path, digest in wanted.items()}
+        begun: dict[str, bytearray] = {}
+        while left:
+            asked: list[Json] = [[p, d, len(begun.get(d, b""))] for d, p in left.items()]
+            outcome = self._perform("contents", {"wanted": asked[:_ASKED]}, STORE_S)
+            _raise_failure(outcome, "The workspace's contents could not be read")
+            pieces: Any = outcome.data["pieces"]
+            for digest, offset, text, last in pieces:
+                data = begun.setdefault(digest, bytearray())
+                data[offset:] = base64.b64decode(text)
+                if not last:
+                    continue
+                del left[digest], begun[digest]
+                if hashlib.sha256(data).hexdigest() == digest:
+                    yield digest, bytes(data)
+
+    def adopt(self, archive: Path) -> None:
+        """Turn a workspace that holds the first tree into what a kept archive says.
+
+        Raises:
+            SandboxError: The archive is not whole, or does not fit.
+        """
+        outcome = self._perform("adopt", {}, STORE_S, feed=archive)
+        _raise_failure(outcome, "The work could not be laid into the workspace again")
 
     def diff(self, base: str) -> str:
         """The workspace against a tree, as a git patch with full object names and binary hunks.

@@ -7,7 +7,6 @@ set-up that a session needs before and between its actions.
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,15 +18,18 @@ from sandbox.base import Base
 from sandbox.bubblewrap import BubblewrapSandbox
 from sandbox.docker_sandbox import DockerSandbox
 from sandbox.environment import LAY_MADE, Environment, EnvironmentSettings, prepare
-from sandbox.errors import SandboxError
+from sandbox.errors import SandboxError, SandboxLost
+from sandbox.kept_work import KeptWork
 from sandbox.protocol import Answer, Outcome, Sandbox
 from sandbox.reports import Report
 from tools import evidence
 from tools.workbench import Performer, PerformerError
 
 TESTS_TIMEOUT_S = 900.0
+# The same objects every time: what is kept of the work names them.
 OWN_REPOSITORY = (
-    "git rev-parse --git-dir >/dev/null 2>&1 || { git init -q . && git add -A && "
+    "git rev-parse --git-dir >/dev/null 2>&1 || { export GIT_AUTHOR_DATE='2000-01-01T00:00:00Z' "
+    "GIT_COMMITTER_DATE='2000-01-01T00:00:00Z'; git init -q . && git add -A && "
     "git -c user.name=base -c user.email=base@localhost commit -qm 'The tree as it was found'; }"
 )
 
@@ -66,13 +68,12 @@ class Site:
         self._place = place
         self._archive = place.folder / "base.tar"
         self._manifest = place.folder / "base.json"
-        self._kept = place.folder / "workspace.patch"
+        self._kept = KeptWork(place.folder / "work")
         self._live: list[Sandbox] = []
         self._sandbox: Sandbox | None = None
         self._environment: Environment | None = None
         self._base: Base | None = None
         self._base_tree = ""
-        self._tree = ""
         self._known: dict[tuple[str, ...], Report] = {}
 
     @property
@@ -119,28 +120,28 @@ class Site:
         )
         return self._environment
 
-    def open(self) -> None:
-        """Open the sandbox on the base, and on what an earlier process left of the work."""
+    def open(self, work: str = "") -> tuple[str, ...]:
+        """Open the sandbox on the base, and on the work so far; one that is open is ended.
+
+        Args:
+            work: Key of `keep`; empty: the base as it is.
+
+        Returns:
+            Paths of the work that could not be kept.
+        """
+        if self._sandbox is not None:
+            self._live.remove(self._sandbox)
+            self._sandbox.close()
         self._sandbox = self._fresh()
         # A folder without git gets a repository, so that `git diff` shows the work; it is no part
         # of the workspace's snapshots or of the patch.
         self._sandbox.perform("shell", {"command": OWN_REPOSITORY}, timeout_s=60.0)
-        self._base_tree = self._tree = self._sandbox.snapshot()
-        if self._kept.exists() and (patch := self._kept.read_text("utf-8", "surrogateescape")):
-            self._sandbox.apply(patch)
-            self._tree = self._sandbox.snapshot()
+        self._base_tree = self._sandbox.snapshot()
+        return self._kept.lay(work, self._sandbox)
 
     def keep(self) -> str:
-        """Keep the workspace as it is now, so that a later process can go on; returns its tree."""
-        tree = self.sandbox.snapshot()
-        if tree != self._tree:
-            _write_private(self._kept, self.diff())
-            self._tree = tree
-        return tree
-
-    def rewind(self) -> None:
-        """Put the workspace back to what was last kept."""
-        self.sandbox.restore(self._tree)
+        """Keep the work as it is now, so that a later process can go on; returns its key."""
+        return self._kept.keep(self.sandbox, self._base_tree)
 
     def diff(self) -> str:
         """The work so far as a git patch against the base."""
@@ -191,6 +192,8 @@ class Site:
             raise PerformerError("this is no verification", remedy="Report it.")
         try:
             found = evidence.take(action.request, self._evidence_taken_freshly())
+        except SandboxLost:
+            raise
         except SandboxError as error:
             raise PerformerError(str(error), remedy=error.remedy) from error
         weak = tuple(self.sandbox.description.weaknesses)
@@ -242,14 +245,3 @@ class Site:
         # What the setup made in the tree (a version file, an extension) is no change of ours.
         sandbox.perform("shell", {"command": LAY_MADE}, timeout_s=60.0)
         return sandbox
-
-
-def _write_private(path: Path, text: str) -> None:
-    """Write a file of mode 0600 whole or not at all."""
-    part = path.with_suffix(path.suffix + ".part")
-    descriptor = os.open(part, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
-    with os.fdopen(descriptor, "w", encoding="utf-8", errors="surrogateescape") as file:
-        file.write(text)
-        file.flush()
-        os.fsync(file.fileno())
-    part.replace(path)

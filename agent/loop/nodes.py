@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import Any, Protocol
 
@@ -53,7 +53,7 @@ class Workspace(Protocol):
     """What the loop needs of the site beside actions."""
 
     def keep(self) -> str:
-        """Keep the workspace as it is; returns its tree."""
+        """Keep the work as it is, for a resume; returns its key."""
         ...
 
     def diff(self) -> str:
@@ -71,6 +71,7 @@ class Nodes:
         failing: Tests to be made green; empty where none is red.
         remember_as: Parts of a solution that the loop does not know (repository, failure text).
         stopped: Which outcome the run was told to end with, if any.
+        news: What became of the sandbox since the proposer was last asked; told to it once.
     """
 
     task: Task
@@ -85,6 +86,7 @@ class Nodes:
     requirement: Requirement
     remember_as: dict[str, Any]
     stopped: Callable[[], Outcome | None]
+    news: list[str]
 
     def recall(self, state: LoopState) -> LoopState:
         """Look up past solutions of similar failures."""
@@ -118,6 +120,7 @@ class Nodes:
             return self._end(Outcome.MODEL_ERROR, f"{error}. {error.remedy}")
         except BudgetExhausted as error:
             return self._end(Outcome.BUDGET, f"{error}. {error.remedy}")
+        self.news.clear()
         situation = self._show_plan(situation, proposal)
         if proposal.text:
             self.record(Said(step=step, text=proposal.text))
@@ -163,7 +166,9 @@ class Nodes:
             done.append(
                 {"call": call, "key": key if made else "", "text": clip(text, limit=TEXT_KEPT)}
             )
-        return {"done": done, "index": self.workbench.next_index}
+        # Kept before the checkpoint that says so: whoever goes on finds both or neither.
+        work = self.workspace.keep()
+        return {"done": done, "index": self.workbench.next_index, "work": work}
 
     def _call(self, call: ToolCall) -> str:
         tool = self.tools.get(call.name)
@@ -177,8 +182,8 @@ class Nodes:
         return tool.to_text(observation)
 
     def observe(self, state: LoopState) -> LoopState:
-        """Keep the workspace; notice when the run goes in circles."""
-        self._enter(state["step"], "observe", tree=self.workspace.keep())
+        """Notice when the run goes in circles."""
+        self._enter(state["step"], "observe", work=state["work"])
         calls = [done["call"] for done in state["done"]]
         texts = [done["text"] for done in state["done"]]
         stuck, advice = note(state.get("stuck", {}), calls, texts)
@@ -191,7 +196,7 @@ class Nodes:
 
     def verify(self, state: LoopState) -> LoopState:
         """Take evidence for what the workspace holds; only here is a run said to be done."""
-        self._enter(state["step"], "verify", tree=self.workspace.keep())
+        self._enter(state["step"], "verify", work=state.get("work", ""))
         self.workbench.begin_step(state["step"], index=state["index"])
         patch = self.workspace.diff()
         if not patch:
@@ -260,6 +265,7 @@ class Nodes:
             remaining=self.budget.remaining(),
             mind=state.get("mind", {}),
             step=step,
+            news=tuple(self.news),
         )
 
     def _done(self, done: dict[str, Any]) -> Done:
@@ -295,9 +301,9 @@ class Nodes:
             "budget": self.budget.spent(),
         }
 
-    def _enter(self, step: int, node: str, tree: str = "") -> None:
+    def _enter(self, step: int, node: str, work: str = "") -> None:
         self._check_stop()
-        self.record(StepTaken(step=step, node=node, tree=tree))
+        self.record(StepTaken(step=step, node=node, tree=work))
 
     def _check_stop(self) -> None:
         if (outcome := self.stopped()) is not None:
@@ -306,15 +312,4 @@ class Nodes:
 
 def _with(situation: Situation, *, plan: Plan, mind: dict[str, Any]) -> Situation:
     """The situation after a plan was shown; the revision that was asked for is done."""
-    return Situation(
-        task=situation.task,
-        environment=situation.environment,
-        plan=plan,
-        recalled=situation.recalled,
-        last=situation.last,
-        verification=situation.verification,
-        replan=situation.replan,
-        remaining=situation.remaining,
-        mind=mind,
-        step=situation.step,
-    )
+    return replace(situation, plan=plan, mind=mind)

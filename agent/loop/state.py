@@ -16,6 +16,7 @@ class LoopState(TypedDict, total=False):
         recalled: Past solutions.
         calls: What the proposer wants done: name, arguments, id.
         done: What was done of it: the call, the action's key (empty where it made no action), text.
+        work: Key of the work as the last acts left it; empty: the base.
         claim: Set where the proposer claims to be done: confidence and alternatives.
         verification: `policies.record.Evidence` of the last claim, as data.
         refuted: How many claims did not hold.
@@ -33,6 +34,7 @@ class LoopState(TypedDict, total=False):
     recalled: list[dict[str, Any]]
     calls: list[dict[str, Any]]
     done: list[dict[str, Any]]
+    work: str
     claim: dict[str, Any]
     verification: dict[str, Any]
     refuted: int

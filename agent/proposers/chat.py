@@ -146,7 +146,7 @@ class ChatProposer:
                     call["text"] or texts.get(call["id"]) or "Not run: the run was cut off before."
                 )
             messages.append({"role": "tool", "content": text, "tool_call_id": call["id"]})
-        said = [mind.get("say", "")]
+        said = [*situation.news, mind.get("say", "")]
         if situation.replan and not claimed:
             said.append(chat_texts.render("replan", reason=situation.replan))
         if user := "\n\n".join(text.strip() for text in said if text):

@@ -50,6 +50,7 @@ class Situation:
         remaining: What is left of the budget, by name: steps, seconds, tokens, cost_usd.
         mind: What this proposer kept from before (its own JSON data).
         step: Number of this step.
+        news: What became of the sandbox since the last proposal, one sentence each.
     """
 
     task: Task
@@ -62,6 +63,7 @@ class Situation:
     remaining: dict[str, float]
     mind: dict[str, Any]
     step: int
+    news: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,6 +4,7 @@
     STORE/trees/SHA256      what a tree is: path -> [type and mode, SHA-256 of the content]
     STORE/seen              the last walk, so that an unchanged file is not read again
     STORE/first             the id of the first tree: what was put into the workspace
+    STORE/git               what the workspace's own `.git` folder was then: path -> its stamp
 
 It is no git store, since a tree's own `.gitattributes`, nested repositories and ignore rules would
 change what git keeps; here a file is its bytes. `.git` folders are not kept (their own tools undo
@@ -30,6 +31,7 @@ from sandbox.worker.verbs import Context, VerbFailed
 Tree = Dict[str, List[Any]]
 """Path -> [st_mode, SHA-256 of the content, of a link's target, or "" for an empty folder]."""
 
+GIT = ".git"
 TOOLS_OWN = (
     *("__pycache__", "*.pyc", ".pytest_cache", ".hypothesis", ".mypy_cache", ".ruff_cache"),
     *(".coverage", "node_modules", ".venv", "venv", "*.egg-info"),
@@ -93,7 +95,7 @@ class Store:
         # again next time whatever its times say.
         sure_before = time.time_ns() - _TICK_NS
         for path, status in self._walk(known, unreadable):
-            key = [status.st_mtime_ns, status.st_ctime_ns, status.st_size, status.st_ino]
+            key = stamp(status)
             before = seen.get(path)
             try:
                 content = before[1] if before and before[0] == key else self._content(path, status)
@@ -109,7 +111,41 @@ class Store:
         self._write("seen", json.dumps(now).encode("ascii"))
         if not os.path.exists(self._path("first")):
             self._write("first", json.dumps(identity).encode("ascii"))
+            git = {path: stamp(status) for path, status in self.git_files()}
+            self._write("git", json.dumps(git).encode("ascii"))
         return identity, unreadable
+
+    def git_files(self) -> "Iterator[Tuple[str, os.stat_result]]":
+        """Files and links of the workspace's own `.git` folder."""
+        waiting = [GIT]
+        while waiting:
+            folder = waiting.pop()
+            try:
+                with os.scandir(os.path.join(self._workspace, folder)) as entries:
+                    found = list(entries)
+            except OSError:
+                continue  # there is none, or it is a file that points elsewhere
+            for entry in found:
+                status = entry.stat(follow_symlinks=False)
+                if stat.S_ISDIR(status.st_mode):
+                    waiting.append(os.path.join(folder, entry.name))
+                elif stat.S_ISREG(status.st_mode) or stat.S_ISLNK(status.st_mode):
+                    yield os.path.join(folder, entry.name), status
+
+    def first_git(self) -> "Dict[str, List[int]]":
+        """Stamps of the `.git` folder's files when the first tree was kept."""
+        first: Dict[str, List[int]] = self._load("git", {})
+        return first
+
+    def take(self, name: str, data: bytes) -> None:
+        """Take in content that was kept elsewhere.
+
+        Raises:
+            VerbFailed: It is not what its name says.
+        """
+        if hashlib.sha256(data).hexdigest() != name:
+            raise VerbFailed(f"The content {name[:12]} was changed on its way.")
+        self._write(os.path.join("blobs", name), _pack(data))
 
     def tree(self, identity: str) -> Tree:
         """A tree by its id.
@@ -164,7 +200,7 @@ class Store:
                 yield folder, os.lstat(os.path.join(self._workspace, folder))
             for entry in found:
                 path = os.path.join(folder, entry.name)
-                if entry.name == ".git" or _is_foreign(path, known):
+                if entry.name == GIT or _is_foreign(path, known):
                     continue
                 status = entry.stat(follow_symlinks=False)
                 if stat.S_ISDIR(status.st_mode):
@@ -276,6 +312,11 @@ class Store:
 
 
 _TICK_NS = 50_000_000
+
+
+def stamp(status: os.stat_result) -> "List[int]":
+    """What is another whenever a file was written."""
+    return [status.st_mtime_ns, status.st_ctime_ns, status.st_size, status.st_ino]
 
 
 def _is_foreign(path: str, known: "Optional[Set[str]]") -> bool:

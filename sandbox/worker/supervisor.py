@@ -163,7 +163,7 @@ class Supervisor:
                 folder=self._workspace,
                 gid=self._store_gid if verb in verbs.ON_THE_STORE else None,
                 result=result,
-                fed=verb == "unpack",
+                fed=verb in verbs.FED,
             )
 
         try:

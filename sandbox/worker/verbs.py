@@ -25,10 +25,16 @@ FUNCTIONS = {
     "restore": "store:restore",
     "diff": "store:diff",
     "apply": "store:apply",
+    "changes": "keeping:changes",
+    "contents": "keeping:contents",
+    "adopt": "keeping:adopt",
 }
 
-ON_THE_STORE = frozenset({"snapshot", "restore", "diff", "apply"})
+ON_THE_STORE = frozenset({"snapshot", "restore", "diff", "apply", "changes", "contents", "adopt"})
 """Verbs that run in the store's group, which user code is not in."""
+
+FED = frozenset({"unpack", "adopt"})
+"""Verbs whose standard input comes from the host."""
 
 RESULT = 3
 """Descriptor for the result."""

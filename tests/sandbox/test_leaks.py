@@ -31,6 +31,15 @@ print("open", flush=True)
 time.sleep(600)
 """
 
+BUILD_THEN_HANG = """
+import sys, time
+from sandbox.build import Build
+from sandbox.index_settings import IndexSettings
+with Build(sys.argv[1], index=IndexSettings(), say=print) as build:
+    print(build._container.id, flush=True)
+    build.run("sleep 600")
+"""
+
 NOT_OURS = "journeyman= journeyman.recipe="
 """Labels that an image made from the base must not take over, or it would be taken for it."""
 
@@ -88,6 +97,21 @@ def test_a_host_process_killed_by_9_leaves_no_container(
         os.kill(host.pid, signal.SIGKILL)
 
     assert wait_until_gone(client, session)
+
+
+def test_a_build_killed_by_9_leaves_no_container(client: docker.DockerClient, image: str) -> None:
+    command = [sys.executable, "-c", BUILD_THEN_HANG, image]
+    root = Path(__file__).parents[2]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, cwd=root) as host:
+        assert host.stdout is not None
+        identity = host.stdout.readline().strip()
+        assert exists(client, identity)
+        os.kill(host.pid, signal.SIGKILL)
+
+    end = time.monotonic() + 10
+    while exists(client, identity) and time.monotonic() < end:
+        time.sleep(0.2)
+    assert not exists(client, identity)
 
 
 def test_a_container_that_is_killed_is_a_lost_sandbox(

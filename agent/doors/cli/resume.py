@@ -39,10 +39,10 @@ def resume(session: str, output: Form, patch_file: Path | None, *, apply: bool) 
 
 
 def _last_stopped(settings: Settings) -> str:
-    from agent.session_store import list_sessions
+    from agent.session_store import CUT_OFF, list_sessions
 
-    stopped = {Outcome.INTERRUPTED.label, Outcome.TERMINATED.label, ""}
-    found = [s for s in list_sessions(settings) if (s.outcome or "") in stopped]
+    stopped = {Outcome.INTERRUPTED.label, Outcome.TERMINATED.label, CUT_OFF}
+    found = [summary for summary in list_sessions(settings) if summary.outcome in stopped]
     if not found:
         raise Failure(
             "no session was stopped before its end",

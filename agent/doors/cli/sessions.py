@@ -19,8 +19,7 @@ def sessions() -> None:
     if not found:
         click.echo('No sessions yet. Begin one: journeyman run "TASK"', err=True)
     for summary in found:
-        outcome = summary.outcome or "unfinished"
         task = clean_line(summary.text, limit=60)
         click.echo(
-            f"{summary.id}  {summary.at}  {outcome:<14}  {clean_line(str(summary.repo))}  {task}"
+            f"{summary.id}  {summary.at}  {summary.outcome:<14}  {clean_line(str(summary.repo))}  {task}"
         )
