@@ -2,7 +2,8 @@
 
 `of` is the one way in; one module an extractor:
 
-    shell.py (words.py, wrappers.py, programs.py, tables.py), git.py, python.py (constants.py),
+    shell.py (heredocs.py, syntax.py, words.py, evaluation.py, traps.py, wrappers.py, programs.py,
+    searches.py, scripts.py, tables.py), git.py, python.py (constants.py),
     paths.py, patch.py
 """
 

@@ -51,7 +51,7 @@ class Collected:
         """Something could not be made out."""
         self.uncertain[reason] = None
 
-    def path(self, word: Word, access: str, *, cwd: str | None = "") -> None:
+    def path(self, word: Word, access: str, *, cwd: str | None = "", below: bool = False) -> None:
         """A path that is named; `cwd` None: relative to a folder that is not known."""
         if not word.text:
             return
@@ -64,8 +64,17 @@ class Collected:
             text=text,
             access=access,
             inside=paths.inside(text, access=access) or (word.harmless and UNKNOWN in text[:1]),
-            classes=paths.classify(text),
+            classes=_classes(word, text, access),
             certain=certain,
+            below=below,
         )
         if fact not in self.paths[-50:]:
             self.paths.append(fact)
+
+
+def _classes(word: Word, text: str, access: str) -> tuple[str, ...]:
+    """The classes of a place; who shows all hidden files shows the secret ones among them."""
+    classes = paths.classify(text)
+    if access == "read" and word.pattern and paths.takes_hidden(text) and "secret" not in classes:
+        return ("secret", *classes)
+    return classes

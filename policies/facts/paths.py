@@ -183,6 +183,12 @@ def _is_glob_of(pattern: str, name: str) -> bool:
     return fnmatchcase(name, loose)
 
 
+def takes_hidden(pattern: str) -> bool:
+    """Whether a shell would expand the pattern to whatever hidden files there are."""
+    name = pattern.rpartition("/")[2].replace("[^", "[!")
+    return name.startswith(".") and fnmatchcase(".env", name)
+
+
 def _is_process(path: str) -> bool:
     parts = path.strip("/").split("/")
     insides = {"environ", "mem", "root", "fd", "cwd", "maps", "cmdline"}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import itertools
 import posixpath
 import re
@@ -9,7 +10,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from policies.facts import git, scripts, tables
+from policies.facts import git, scripts, searches, tables
 from policies.facts.paths import UNKNOWN, classify, normal
 from policies.facts.tables import is_risky_variable
 from policies.facts.vocabulary import CommandFact
@@ -44,12 +45,12 @@ def prints_harmless(command: CommandFact) -> bool:
 
 def printed(command: CommandFact) -> tuple[Word, ...] | None:
     """The words that a command prints, where they are constants; None where they are not known."""
-    unclear = any(c in a for a in command.arguments for c in (UNKNOWN, "\\"))
-    if command.program not in {"echo", "printf"} or unclear:
-        return None
     words = [a for a in command.arguments if not re.fullmatch(r"-[neE]+", a)]
     if command.program == "printf" and words and "%" in words[0]:
-        words = words[1:] if re.fullmatch(r"(%s|\\n|\s)+", words[0]) else [UNKNOWN]
+        words = words[1:] if re.fullmatch(r"(%s|\\n|\\0|\s)+", words[0]) else [UNKNOWN]
+    unclear = any(c in word for word in words for c in (UNKNOWN, "\\"))
+    if command.program not in {"echo", "printf"} or unclear:
+        return None
     return tuple(Word(w) for w in words)
 
 
@@ -76,6 +77,8 @@ def look_at(argv: list[Word], environment: list[str], shell: Shell) -> None:
     program = _program(argv[0], shell)
     while program in WRAPPERS and len(wrappers) < _MOST_WRAPPERS:
         run = unwrap(program, argv[1:])
+        for word in run.files:
+            shell.collected.path(word, "read", cwd=shell.cwd)
         shell = _wrapped(run, environment, shell)
         if not WRAPPERS[program].everyday or not (run.inner or run.texts):
             _note(program, argv[1:], environment, wrappers, shell)
@@ -84,7 +87,7 @@ def look_at(argv: list[Word], environment: list[str], shell: Shell) -> None:
             scripts.run_shell_text(text, shell, context="code")
         if not run.inner:
             return
-        argv = _fed(program, run.inner, shell)
+        argv = _fed(program, run.inner, shell, listed=bool(run.files))
         program = _program(argv[0], shell)
     if len(wrappers) >= _MOST_WRAPPERS:
         shell.doubt("too-many-wrappers")
@@ -103,10 +106,14 @@ def _wrapped(run: Unwrapped, environment: list[str], shell: Shell) -> Shell:
     return shell.child(cwd=None) if run.folder is not None else shell
 
 
-def _fed(program: str, inner: list[Word], shell: Shell) -> list[Word]:
+def _fed(program: str, inner: list[Word], shell: Shell, *, listed: bool) -> list[Word]:
     """What xargs adds to a command: words of the pipe, known or not."""
     if program != "xargs":
         return inner
+    if listed:
+        return [*inner, Word(UNKNOWN)]
+    if shell.heredoc is not None:
+        return [*inner, *(Word(t) for t in shell.heredoc.split())]
     if shell.piped is not None:
         return [*inner, *(Word(t) for w in shell.piped for t in w.text.split())]
     before = shell.collected.commands[-2:] if shell.stdin == "pipe" else []
@@ -174,8 +181,9 @@ def look(
         shell.doubt(f"option of {program}")
     options = [w for w in arguments if w.text.startswith("-") and w.text != "-"]
     operands = [w for w in arguments if not (w.text.startswith("-") and w.text != "-")]
-    _option_files(options, shell)
-    _secret_words(program, operands, shell)
+    if program not in searches.SEARCHES:
+        _option_files(options, shell)
+        _secret_words(program, operands, shell)
     if program == "git":
         git.look(arguments, shell.collected, cwd=shell.cwd)
     elif re.fullmatch(r"python[23]?(\.\d+)?", program):
@@ -232,7 +240,12 @@ def _is_risky(program: str, arguments: list[Word]) -> bool:
 
 
 _SPEAKS_ONLY = (
-    tables.PLAIN | tables.LISTS | tables.DESTRUCTIVE - {"dd"} | tables.WRITES | {"git", "find"}
+    tables.PLAIN - {"date", "history", "logger"}
+    | tables.LISTS
+    | tables.DESTRUCTIVE - {"dd"}
+    | tables.WRITES
+    | tables.COPIES
+    | {"git", "find"}
 )
 
 
@@ -247,10 +260,12 @@ def _secret_words(program: str, operands: list[Word], shell: Shell) -> None:
 
 
 def _option_files(options: list[Word], shell: Shell) -> None:
-    """Files named in options: `--file=.env`, and curl's `@.env`."""
+    """Files named in options: `--file=.env`, `-f.env`, and curl's `@.env`."""
     for word in options:
-        _, has_value, value = word.text.partition("=")
-        if has_value and value:
+        name, has_value, value = word.text.partition("=")
+        if "secret" in classify(normal(word.text[2:].lstrip("@") or ".")) and name[1] != "-":
+            shell.collected.path(Word(word.text[2:].lstrip("@")), "read", cwd=shell.cwd)
+        elif has_value and value and not name.startswith(("--exclude", "--ignore")):
             shell.collected.path(
                 replace(word, text=value.lstrip("@"), harmless=True), "read", cwd=shell.cwd
             )
@@ -264,18 +279,13 @@ def _operands(program: str, operands: list[Word], shell: Shell) -> None:
     put = shell.collected.path
     if program in tables.PATTERN_FIRST:
         operands = operands[1:]
-    if program in tables.COPIES:
-        for word in operands[:-1]:
-            put(word, "read", cwd=shell.cwd)
-        for word in operands[-1:]:
-            put(word, "write", cwd=shell.cwd)
-        return
     access = next((a for a, those in _ACCESS.items() if program in those), "read")
     known = program in tables.EVERYDAY or program in tables.DESTRUCTIVE
     for word in operands:
         text = word.text.lstrip("@")
         # What an unknown program's words mean is not known: they may be files.
-        put(replace(word, text=text, harmless=word.harmless or not known), access, cwd=shell.cwd)
+        file = replace(word, text=text, harmless=word.harmless or not known)
+        put(file, access, cwd=shell.cwd, below=program in tables.TAKES_FOLDERS)
         for part in re.split(r"[=:@]", text)[1:] if not known else []:
             put(Word(part, harmless=True), access, cwd=shell.cwd)
 
@@ -332,7 +342,7 @@ def _find(arguments: list[Word], shell: Shell) -> None:
                 (i for i in range(at + 1, len(arguments)) if arguments[i].text in {";", "+"}),
                 len(arguments),
             )
-            _find_runs(arguments[at + 1 : end], names or starts, shell)
+            _find_runs(arguments[at + 1 : end], names, starts, shell)
             at = end
         elif text in {"-delete", "-fprint", "-fprint0", "-fprintf", "-fls", "-files0-from"}:
             shell.doubt(f"find {text}")
@@ -343,10 +353,13 @@ def _find(arguments: list[Word], shell: Shell) -> None:
         at += 1
 
 
-def _find_runs(inner: list[Word], names: list[Word], shell: Shell) -> None:
+def _find_runs(inner: list[Word], names: list[Word], starts: list[Word], shell: Shell) -> None:
     if not inner:
         return
-    found = names or [Word(UNKNOWN, harmless=True)]
+    if not names and inner[0].text not in _SPEAKS_ONLY - tables.COPIES:
+        for start in starts or [Word(".")]:
+            shell.collected.path(start, "read", cwd=shell.cwd, below=True)
+    found = names or starts or [Word(UNKNOWN, harmless=True)]
     argv = [
         replace(
             word, text=word.text.replace("{}", name.text), harmless=word.harmless or name.harmless
@@ -371,6 +384,8 @@ _SPECIAL: dict[str, Callable[[list[Word], Shell], None]] = {
     "eval": scripts.look_eval,
     "trap": scripts.look_trap,
     "sed": scripts.look_sed,
+    **dict.fromkeys(tables.COPIES, searches.look_at_copy),
+    **{name: functools.partial(searches.look_at_search, name) for name in searches.SEARCHES},
     "awk": scripts.look_awk,
     "gawk": scripts.look_awk,
     "mawk": scripts.look_awk,

@@ -19,9 +19,16 @@ def run_shell_text(
 ) -> None:
     """Look through a word that is run as commands."""
     if UNKNOWN in word.text:
-        shell.doubt("dynamic-script")
+        _doubt_script("dynamic-script", shell)
     shell.collected.code.append(CodeFact(language="sh", judged=UNKNOWN not in word.text))
     shell.run_text(word.text.replace(UNKNOWN, "_unknown_"), context=context, arguments=arguments)
+
+
+def _doubt_script(reason: str, shell: Shell) -> None:
+    """A script comes from somewhere unknown: a here-document of the same text may be it."""
+    shell.doubt(reason)
+    for document in shell.documents:
+        shell.run_text(document.text, context="heredoc")
 
 
 def _run_python(code: str, shell: Shell) -> None:
@@ -37,7 +44,7 @@ def _run_stdin(language: str, shell: Shell) -> None:
     if text is None and shell.piped is not None:
         text = " ".join(w.text for w in shell.piped)
     if text is None or UNKNOWN in text or shell.stdin in {"file", "none"}:
-        shell.doubt(f"script from standard input of {language}")
+        _doubt_script(f"script from standard input of {language}", shell)
     elif language == "python":
         _run_python(text, shell)
     else:
@@ -45,8 +52,8 @@ def _run_stdin(language: str, shell: Shell) -> None:
 
 
 def _run_file(script: Word, shell: Shell) -> None:
-    if UNKNOWN in script.text or script.text.startswith("/dev/fd"):
-        shell.doubt("dynamic-script")
+    if UNKNOWN in script.text or script.text.startswith(("/dev/fd", "/dev/stdin")):
+        _doubt_script("dynamic-script", shell)
     shell.collected.path(script, "execute", cwd=shell.cwd)
 
 
@@ -131,7 +138,7 @@ def look_source(arguments: list[Word], shell: Shell) -> None:
     for word in arguments[:1]:
         shell.collected.path(word, "execute", cwd=shell.cwd)
         if not re.fullmatch(r"(\./)?(\.?venv|env)/bin/activate", word.text):
-            shell.doubt("sourced-file")
+            _doubt_script("sourced-file", shell)
 
 
 def look_eval(arguments: list[Word], shell: Shell) -> None:

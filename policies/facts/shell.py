@@ -8,24 +8,23 @@ run, no disk is looked at.
 
 from __future__ import annotations
 
-import functools
-import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 
-import tree_sitter_bash
-from tree_sitter import Language, Node, Parser
+from tree_sitter import Node
 
-from policies.facts import paths, programs, traps, words
-from policies.facts.collected import DEEPEST, Collected, TooDeep
+from policies.facts import evaluation, heredocs, programs, traps, words
+from policies.facts.collected import DEEPEST, Collected, TooDeep, TooMuch
+from policies.facts.heredocs import Document
 from policies.facts.paths import UNKNOWN
-from policies.facts.words import Word, source
-from policies.texts import hidden, names
+from policies.facts.syntax import parse, shield, source
+from policies.facts.words import Word
+from policies.texts import hidden
 
 LONGEST = 100_000
 """Characters of a command that are looked through."""
 _DEEPEST_NODE = 120
-_LONGEST_CONSTANT = 10_000
+_MOST_READINGS = 16
 
 
 @dataclass
@@ -42,6 +41,10 @@ class Shell:
     """What the command before in the pipeline prints, where that is known."""
     stdin: str = "none"
     heredoc: str | None = None
+    documents: list[Document] = field(default_factory=list)
+    """The here-documents of the text that is being looked through."""
+    piecewise: bool = False
+    """It is read piece by piece: no piece of it is taken apart again."""
 
     def value(self, name: str) -> str | None:
         """A variable's constant value."""
@@ -54,7 +57,7 @@ class Shell:
     def substitute(self, node: Node) -> Word:
         """Look through a substitution: what it prints, as far as that is known."""
         if node.type == "arithmetic_expansion":
-            _walk_arithmetic(node, self)
+            evaluation.look_at_arithmetic(node, self)
             return Word(UNKNOWN, harmless=True)
         inner = self.child(
             context="procsub" if node.type == "process_substitution" else "substitution"
@@ -115,24 +118,35 @@ def read_text(text: str, shell: Shell) -> None:
         _read_one(text.replace("\\\n", ""), shell.child())
 
 
-def _read_one(text: str, shell: Shell, *, again: int = 0) -> None:
-    shielded = words.shield(traps.shield_bodies(text))
-    root = _parser().parse(shielded).root_node
-    if root.has_error:
+def _read_one(text: str, shell: Shell) -> None:
+    first, shell.documents = heredocs.take_out(shield(text))
+    root = parse(first)
+    _walk_text(root, text, shell)
+    if not all(d.ended for d in shell.documents):
+        shell.doubt("unfinished-heredoc")
+        traps.read_pieces(text, shell)
+    ended = first
+    for _ in range(_MOST_READINGS):
+        ends = traps.swallowed_lines(root, ended)
+        if not ends:
+            break
+        ended = traps.end_lines(ended, ends)
+        root = parse(ended)
+    else:
+        raise TooMuch("lines of which it cannot be told where they end")
+    if ended != first:
+        shell.doubt("parser-trap")
+        _walk_text(root, text, shell.child())
+    if "`" in text:
+        traps.read_hidden_backticks(root, ended, shell)
+
+
+def _walk_text(root: Node, text: str, shell: Shell) -> None:
+    _walk(root, shell, 0)
+    if root.has_error and not shell.piecewise:
         shell.doubt("parse-error")
         traps.guess_paths(text, shell)
-    _walk(root, shell, 0)
-    for offset in traps.swallowed_lines(root, shielded)[:1]:
-        shell.doubt("parser-trap")
-        if again < DEEPEST:
-            _read_one(words.unshield(shielded[offset:]), shell.child(), again=again + 1)
-    if "`" in text:
-        traps.read_hidden_backticks(root, shielded, shell)
-
-
-@functools.cache
-def _parser() -> Parser:
-    return Parser(Language(tree_sitter_bash.language()))
+        traps.read_pieces(text, shell)
 
 
 def _walk(node: Node, shell: Shell, level: int) -> None:
@@ -140,18 +154,10 @@ def _walk(node: Node, shell: Shell, level: int) -> None:
     shell.collected.step()
     if level > _DEEPEST_NODE:
         raise TooDeep("a command whose brackets lie too deep")
-    if node.type in _WORDS:
+    if node.type in words.TYPES:
         words.resolve(node, shell)
     else:
         _WALKS.get(node.type, _walk_children)(node, shell, level)
-
-
-_WORDS = frozenset(
-    names(
-        "word string raw_string ansi_c_string concatenation expansion simple_expansion number "
-        "command_substitution process_substitution arithmetic_expansion translated_string"
-    )
-)
 
 
 def _walk_children(node: Node, shell: Shell, level: int) -> None:
@@ -166,7 +172,7 @@ def _walk_branches(node: Node, shell: Shell, level: int) -> None:
     inner = shell.child()
     body = node.child_by_field_name("body")
     if node.type == "c_style_for_statement" and body is not None:
-        _walk_arithmetic(node, shell, but=body)
+        evaluation.look_at_arithmetic(node, shell, but=body)
         _walk(body, inner, level + 1)
     else:
         _walk_children(node, inner, level)
@@ -220,7 +226,9 @@ def _walk_pipeline(node: Node, shell: Shell, level: int) -> None:
         before = len(shell.collected.commands)
         _walk(child, inner, level + 1)
         made = shell.collected.commands[before:]
-        piped = programs.printed(made[0]) if len(made) == 1 else None
+        given = [w for r in child.named_children for w in _documents_of(r, inner)]
+        # A program that is given a document is taken to pass it on, as `cat` does.
+        piped = tuple(given) or (programs.printed(made[0]) if len(made) == 1 else None)
 
 
 def _walk_redirected(node: Node, shell: Shell, level: int) -> None:
@@ -258,13 +266,13 @@ def _redirect(node: Node, shell: Shell, level: int) -> None:
             word = words.text_of(child, shell)
             shell.stdin, shell.heredoc = "herestring", word.text if word.known else None
         return
-    if node.type == "heredoc_redirect":
-        _heredoc(node, shell, level)
-        return
     if node.type != "file_redirect":
         _walk(node, shell, level + 1)
         return
     operator = next((source(c) for c in node.children if not c.is_named), "")
+    for word in _documents_of(node, shell):
+        shell.stdin, shell.heredoc = "heredoc", word.text if word.known else None
+        return
     for target in node.children_by_field_name("destination")[:1]:
         for word in words.resolve(target, shell):
             _redirect_to(word, operator, target, shell)
@@ -286,94 +294,30 @@ def _redirect_to(word: Word, operator: str, target: Node, shell: Shell) -> None:
         shell.collected.path(word, "write", cwd=shell.cwd)
 
 
-def _heredoc(node: Node, shell: Shell, level: int) -> None:
-    start = next((c for c in node.named_children if c.type == "heredoc_start"), None)
-    literal = start is not None and any(c in source(start) for c in "'\"\\")
-    body = next((c for c in node.named_children if c.type == "heredoc_body"), None)
-    word = Word("")
-    if body is not None:
-        word = Word(source(body)) if literal else words.text_of(body, shell)
-    shell.stdin, shell.heredoc = "heredoc", word.text if word.known else None
-    for child in node.named_children:
-        if child.type == "pipeline":
-            # `| sh` behind the opening of a here-document stands inside its node.
-            _walk_children(child, shell.child(stdin="pipe", heredoc=None, piped=(word,)), level)
-        elif child != body:
-            _walk(child, shell, level + 1)
+def _documents_of(node: Node, shell: Shell) -> list[Word]:
+    """What a redirection puts in where a here-document stands behind it."""
+    targets = node.children_by_field_name("destination")[:1] if node.type == "file_redirect" else []
+    named = [heredocs.named(target, shell.documents) for target in targets]
+    return [_document(document, shell) for document in named if document]
 
 
-def _walk_arithmetic(node: Node, shell: Shell, *, but: Node | None = None) -> None:
-    """Arithmetic runs the substitutions in it, and evaluates what its variables hold again."""
-    stack = [c for c in node.named_children if c != but]
-    if any("[" in source(c) for c in stack):
-        shell.doubt("arithmetic-subscript")
-    while stack:
-        child = stack.pop()
-        if child.type in {"command_substitution", "process_substitution"}:
-            shell.substitute(child)
-        elif child.type in {"variable_name", "word"}:
-            value = shell.value(source(child))
-            if value is not None and "[" in value:
-                shell.doubt("arithmetic-subscript")
-        else:
-            stack += child.named_children
+def _document(document: Document, shell: Shell) -> Word:
+    """What a here-document puts in, with the substitutions in it looked through."""
+    if document.literal or not any(c in document.text for c in "$`\\"):
+        return Word(document.text)
+    text, end = heredocs.alone(document)
+    root = parse(text)
+    body = heredocs.body_in(root)
+    if root.has_error or body is None:
+        _walk_text(root, document.text, shell.child())
+        return Word(UNKNOWN)
+    word = words.text_of(body, shell)
+    if "`" in document.text:
+        traps.read_hidden_backticks(root, text, shell)
+    return replace(word, text=heredocs.text_alone(word.text, end))
 
 
-def _assign(node: Node, shell: Shell, _level: int = 0) -> str:
-    """One assignment; returns the name."""
-    target, value = node.child_by_field_name("name"), node.child_by_field_name("value")
-    name = source(target) if target is not None else ""
-    if target is not None and target.type == "subscript":
-        shell.doubt("subscript")
-        return name
-    word = words.text_of(value, shell) if value is not None and value.type != "array" else Word("")
-    if value is not None and value.type == "array":
-        listed = [w for c in value.named_children for w in words.resolve(c, shell)]
-        word = Word(UNKNOWN)
-        for one in listed:
-            if "secret" in paths.classify(paths.normal(one.text or ".")):
-                shell.collected.path(one, "read", cwd=shell.cwd)
-    if any(c.type == "+=" for c in node.children):
-        before = shell.value(name)
-        word = Word(UNKNOWN) if before is None else Word(before + word.text)
-    if re.search(r"\$\(|`", word.text):
-        shell.doubt("deferred-code")
-    known = UNKNOWN not in word.text and len(word.text) <= _LONGEST_CONSTANT
-    shell.constants[name] = word.text if known else None
-    if programs.is_risky_variable(name, word.text):
-        shell.doubt(f"variable {name}")
-    return name
-
-
-def _walk_declaration(node: Node, shell: Shell, _level: int) -> None:
-    program = source(node.children[0])
-    arguments: list[Word] = []
-    for child in node.named_children:
-        if child.type == "variable_assignment":
-            _assign(child, shell)
-        else:
-            arguments += words.resolve(child, shell)
-    names = {w.text for w in arguments}
-    if any(t.startswith("-") and set(t) & set("nix") for t in names):
-        shell.doubt("declared-attribute")
-    programs.look(program, arguments, [], shell)
-
-
-def _walk_test(node: Node, shell: Shell, _level: int) -> None:
-    if re.search(r"-v\b|-eq|-ne|-lt|-gt|-le|-ge", source(node)) and "[" in source(node).strip(
-        "[] "
-    ):
-        shell.doubt("arithmetic-subscript")
-    stack = list(node.named_children)
-    while stack:
-        child = stack.pop()
-        if child.type in _WORDS:
-            words.resolve(child, shell)
-        else:
-            stack += child.named_children
-
-
-def _walk_command(node: Node, shell: Shell, _level: int, redirects: Sequence[Node] = ()) -> None:
+def _walk_command(node: Node, shell: Shell, level: int, redirects: Sequence[Node] = ()) -> None:
     inner = shell.child()
     environment: list[str] = []
     arguments: list[Word] = []
@@ -382,9 +326,13 @@ def _walk_command(node: Node, shell: Shell, _level: int, redirects: Sequence[Nod
     misplaced = [w for r in (*redirects, *node.children) for w in traps.misplaced_words(r)]
     for child in (*node.children, *misplaced):
         if child.type == "variable_assignment":
-            environment.append(_assign(child, inner))
-        elif child.type in {"file_redirect", "herestring_redirect", "heredoc_redirect"}:
+            environment.append(evaluation.assign(child, inner))
+        elif child.type in {"file_redirect", "herestring_redirect"}:
             _redirect(child, inner, 0)
+        elif child.is_named and child.type not in words.TYPES | {"command_name"}:
+            # `time (a)`: brackets where the parser has words.
+            shell.doubt("parser-trap")
+            _walk(child, inner, level + 1)
         elif child.is_named:
             # An assignment before a command is not seen by that command's own words.
             arguments += words.resolve(child, shell)
@@ -393,8 +341,9 @@ def _walk_command(node: Node, shell: Shell, _level: int, redirects: Sequence[Nod
     if not arguments:
         shell.doubt("no-program")
         return
-    if any(a.text in {"{", "}"} for a in arguments[:2]):
+    if traps.is_misread(node, arguments):
         shell.doubt("parser-trap")
+        traps.read_pieces(source(node), shell)
     programs.look_at(arguments, environment, inner)
     shell.cwd, shell.constants, shell.functions = inner.cwd, inner.constants, inner.functions
     # Some builtins keep what is set before them: afterwards it is not known.
@@ -414,10 +363,10 @@ _WALKS: dict[str, Callable[[Node, Shell, int], object]] = {
     "redirected_statement": _walk_redirected,
     "pipeline": _walk_pipeline,
     "subshell": _walk_subshell,
-    "variable_assignment": _assign,
-    "declaration_command": _walk_declaration,
-    "unset_command": _walk_declaration,
-    "test_command": _walk_test,
+    "variable_assignment": evaluation.assign,
+    "declaration_command": evaluation.declare,
+    "unset_command": evaluation.declare,
+    "test_command": evaluation.look_at_test,
     "function_definition": _walk_function,
     "for_statement": _walk_for,
     "if_statement": _walk_branches,
@@ -426,8 +375,5 @@ _WALKS: dict[str, Callable[[Node, Shell, int], object]] = {
     "c_style_for_statement": _walk_branches,
     "file_redirect": _redirect,
     "herestring_redirect": _redirect,
-    "heredoc_redirect": _redirect,
     "comment": _walk_nothing,
-    "heredoc_start": _walk_nothing,
-    "heredoc_end": _walk_nothing,
 }

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 
+from policies.facts.searches import SEARCHES
 from policies.texts import names
 
 READS = frozenset(
@@ -15,14 +16,16 @@ READS = frozenset(
         "cat head tail wc nl sort uniq cut diff cmp file stat tree md5sum sha1sum sha256sum "
         "sha512sum cksum base64 base32 od hexdump xxd strings column fold comm join paste rev tac "
         "expand unexpand fmt pr readlink realpath du cloc tokei bat shellcheck pdftotext "
-        "colordiff sdiff zcat bzcat xzcat"
+        "colordiff sdiff zcat bzcat xzcat shuf bc"
     )
 )
 """Every operand is a file that is read and shown."""
-PATTERN_FIRST = frozenset(["grep", "egrep", "fgrep", "rg", "ag", "jq", "yq"])
-"""The first operand is a pattern, the others are files that are read."""
+PATTERN_FIRST = frozenset(["jq", "yq"])
+"""The first operand is a program of its own, the others are files that are read."""
 LISTS = frozenset(["ls", "dir", "vdir"])
 WRITES = frozenset(["touch", "mkdir", "tee", "mktemp"])
+TAKES_FOLDERS = frozenset(["tar", "zip", "rsync", "scp"])
+"""Their operands may be folders, with all that lies below."""
 COPIES = frozenset(["cp", "mv", "ln", "install"])
 """All operands but the last are read, the last is written; a link gives what it names away."""
 PLAIN = frozenset(
@@ -31,7 +34,7 @@ PLAIN = frozenset(
         "basename dirname printenv exit return break continue shift wait tr yes tput clear umask "
         "times ulimit arch getconf locale tty groups uptime free df ps top jobs history logger "
         "test [ [[ let read mapfile readarray getopts local export declare readonly typeset unset "
-        "set cd pushd popd dirs bc factor numfmt shuf cal help"
+        "set cd pushd popd dirs factor numfmt cal help"
     )
 )
 RUNNERS = frozenset(
@@ -138,7 +141,7 @@ RISKY_MODULES = frozenset(
 """What `python -m` may not run without a question."""
 
 _RISKY_VARIABLE = re.compile(
-    r"(?i)(LD_.*|DYLD_.*|PATH|IFS|ENV|BASH_ENV|BASH_FUNC_.*|SHELLOPTS|BASHOPTS|PS[0-4]|PROMPT_COMMAND"
+    r"(?i)(GLOBIGNORE|LD_.*|DYLD_.*|PATH|IFS|ENV|BASH_ENV|BASH_FUNC_.*|SHELLOPTS|BASHOPTS|PS[0-4]|PROMPT_COMMAND"
     r"|CDPATH|HOME|GIT_(?!(AUTHOR|COMMITTER)_(DATE|NAME|EMAIL)$|PAGER$|TERMINAL_PROMPT$).*|SSH_.*|EDITOR|VISUAL|PAGER"
     r"|LESSOPEN|LESSCLOSE|MANPAGER|BROWSER|PYTHON(STARTUP|BREAKPOINT|HOME|USERBASE|PYCACHEPREFIX|EXECUTABLE)|NODE_OPTIONS|NODE_PATH"
     r"|RUBYOPT|RUBYLIB|PERL5OPT|PERL5LIB|PERL5DB|JAVA_TOOL_OPTIONS|_JAVA_OPTIONS|JDK_JAVA_OPTIONS|MAVEN_OPTS|GRADLE_OPTS"
@@ -185,4 +188,4 @@ def classes_of(program: str) -> tuple[str, ...]:
     return tuple(found)
 
 
-EVERYDAY = READS | PATTERN_FIRST | LISTS | WRITES | COPIES | PLAIN | RUNNERS
+EVERYDAY = READS | PATTERN_FIRST | SEARCHES | LISTS | WRITES | COPIES | PLAIN | RUNNERS

@@ -68,6 +68,7 @@ class PathFact:
         inside: Below the repository's root, or a place that is everybody's (/tmp, /dev/null).
         classes: What kind of place: see `policies/facts/paths.py`.
         certain: The whole of it is known.
+        below: All that lies below it is read too, as by `grep -r` or `cp -r`.
     """
 
     text: str = ""
@@ -75,6 +76,7 @@ class PathFact:
     inside: bool = True
     classes: tuple[str, ...] = ()
     certain: bool = True
+    below: bool = False
 
 
 @dataclass(frozen=True, slots=True)

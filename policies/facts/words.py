@@ -13,6 +13,8 @@ from typing import Protocol
 from tree_sitter import Node
 
 from policies.facts.paths import UNKNOWN
+from policies.facts.syntax import source, unshield
+from policies.texts import names
 
 _MOST_WORDS = 256
 """Words that braces and splitting may make of one; more is not known."""
@@ -106,30 +108,13 @@ def text_of(node: Node, values: Values) -> Word:
     return Word(text, harmless=spelling.unknown and spelling.harmless)
 
 
-_UNUSUAL = re.compile(r"[^\n\t\x20-\x7e]")
-_SHIELDED = re.compile(r"\u00fe([0-9a-f]{1,6})\u00fe")
-
-
-def shield(text: str) -> bytes:
-    """A text as the parser gets it: only characters that it reads as bash does.
-
-    The parser takes white space of every script for a separator, which bash does not, and asks
-    the C library about characters that its tables do not hold, which can end the process. So each
-    character beyond plain ASCII becomes letters and digits; `unshield` turns them back.
-    """
-    return _UNUSUAL.sub(lambda m: f"\u00fe{ord(m[0]):x}\u00fe", text).encode()
-
-
-def unshield(text: bytes) -> str:
-    """What `shield` was given."""
-    return _SHIELDED.sub(lambda m: chr(int(m[1], 16)), text.decode("utf-8", "replace"))
-
-
-def source(node: Node) -> str:
-    """A node's text."""
-    return unshield(node.text or b"")
-
-
+TYPES = frozenset(
+    names(
+        "word string raw_string ansi_c_string concatenation expansion simple_expansion number "
+        "command_substitution process_substitution arithmetic_expansion translated_string"
+    )
+)
+"""Kinds of node that become words."""
 _COMPOUND = frozenset({"concatenation", "translated_string", "command_name"})
 _SUBSTITUTIONS = frozenset({"command_substitution", "process_substitution", "arithmetic_expansion"})
 

@@ -25,6 +25,7 @@ class Wrapper:
         operands: Words before the program.
         text: Its operands are one text of commands (`watch`, `su -c` by `text_options`).
         text_options: Options whose value is a text of commands.
+        files: Of the options with a value those that name a file which is read.
         everyday: Nothing against it by itself.
     """
 
@@ -35,6 +36,7 @@ class Wrapper:
     operands: int = 0
     text: bool = False
     text_options: tuple[str, ...] = ()
+    files: tuple[str, ...] = ()
     everyday: bool = False
 
 
@@ -70,6 +72,7 @@ WRAPPERS = {
         "0rtpxo",
         ("arg-file", "delimiter", "max-args", "max-procs", "max-lines", "max-chars", "replace"),
         ("null", "no-run-if-empty", "verbose", "interactive"),
+        files=("a", "arg-file"),
         everyday=True,
     ),
     "command": Wrapper("", "pvV", everyday=True),
@@ -129,6 +132,7 @@ WRAPPERS = {
         ("jobs", "arg-file", "colsep", "delay", "timeout"),
         ("keep-order", "bar", "dry-run"),
         text=True,
+        files=("a", "arg-file"),
     ),
     "script": Wrapper("EmoTIOBl", "aefqV", text_options=("-c", "--command")),
     "start-stop-daemon": Wrapper(
@@ -182,6 +186,7 @@ class Unwrapped:
         texts: Texts of commands that it runs.
         environment: Names of variables that it sets.
         doubts: What could not be made out.
+        files: Files that it reads itself.
         folder: Where it goes first; None where it stays.
     """
 
@@ -189,6 +194,7 @@ class Unwrapped:
     texts: list[Word] = field(default_factory=list)
     environment: list[Word] = field(default_factory=list)
     doubts: list[str] = field(default_factory=list)
+    files: list[Word] = field(default_factory=list)
     folder: Word | None = None
 
 
@@ -246,9 +252,9 @@ def _options(name: str, wrapper: Wrapper, arguments: list[Word], out: Unwrapped)
             out.folder = Word(value) if value else _at(arguments, at + 1)
             at += 1 if value else 2
         elif text.startswith("--"):
-            at += _long(name, wrapper, option[2:], value, out)
+            at += _long(name, wrapper, (option[2:], value), _at(arguments, at + 1), out)
         else:
-            at += _short(name, wrapper, text[1:], out)
+            at += _short(name, wrapper, text[1:], _at(arguments, at + 1), out)
     return at
 
 
@@ -256,18 +262,26 @@ def _at(arguments: list[Word], at: int) -> Word:
     return arguments[at] if at < len(arguments) else Word("")
 
 
-def _long(name: str, wrapper: Wrapper, option: str, value: str, out: Unwrapped) -> int:
-    if any(known.startswith(option) for known in wrapper.long):
+def _long(
+    name: str, wrapper: Wrapper, given: tuple[str, str], following: Word, out: Unwrapped
+) -> int:
+    option, value = given
+    if known := next((k for k in wrapper.long if k.startswith(option)), ""):
+        if known in wrapper.files:
+            out.files.append(Word(value) if value else following)
         return 1 if value else 2
     if not any(known.startswith(option) for known in wrapper.long_flags):
         out.doubts.append(f"option of {name}")
     return 1
 
 
-def _short(name: str, wrapper: Wrapper, cluster: str, out: Unwrapped) -> int:
+def _short(name: str, wrapper: Wrapper, cluster: str, following: Word, out: Unwrapped) -> int:
     for place, letter in enumerate(cluster):
         if letter in wrapper.short:
-            return 1 if cluster[place + 1 :] else 2
+            value = cluster[place + 1 :]
+            if letter in wrapper.files:
+                out.files.append(Word(value) if value else following)
+            return 1 if value else 2
         if letter not in wrapper.flags:
             out.doubts.append(f"option of {name}")
             return 1

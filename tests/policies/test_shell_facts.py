@@ -59,15 +59,28 @@ def programs(command: str) -> list[str]:
         ("eval a b", "a eval"),
         ("echo a b | xargs -n1 c", "c echo"),
         ("find . -exec a {} \\; -exec b {} +", "a b find"),
-        ("time { a; }", "a } {"),
+        ("time ( a; b )", "a b time"),
+        ("coproc ( a )", "a coproc"),
     ],
 )
 def test_every_program_is_found(command: str, expected: str) -> None:
-    if command.startswith("time {"):
-        # The parser does not see into it; that is doubted, and its words are looked at.
-        assert "parser-trap" in facts_of(command).action.uncertain
-        return
     assert programs(command) == expected.split()
+
+
+@pytest.mark.parametrize(
+    "command",
+    ["time { a; b; }", "coproc Z { a; b; }", "! { ! a; b; }", "! for x in 1; do a; b; done", "time for x in 1; do a; b; done",
+     "time if a; then b; fi", "coproc while a; do b; done", "a#x|b; a", "a > f <<< x | b", "a @(x) | b"],
+)  # fmt: skip
+def test_what_the_parser_misreads_is_doubted_and_read_piece_by_piece(command: str) -> None:
+    assert {"a", "b"} <= set(programs(command))
+    assert {"parser-trap", "parse-error"} & set(facts_of(command).action.uncertain)
+
+
+def test_a_line_is_not_swallowed_by_the_command_above_it() -> None:
+    """Each of several such lines in a text is found, not only one of them."""
+    swallowed = '{ while f; do x; done; (x); } | { f; } | <(~)""\np <\'\'\n((f)) | (o) | 5\n("") | while c; do 1; done | q'
+    assert {"p", "q"} <= set(programs(swallowed))
 
 
 @pytest.mark.parametrize(
@@ -211,6 +224,11 @@ def _statement(draw: random.Random, names: Iterator[str]) -> str:
         f"{next(names)} <<END\nbody $({next(names)}) ${{V}}\nEND\n{command}",
         f"{next(names)} <<'END' | {next(names)}\n$(no) `no`\nEND\n{command}",
         f"if true\nthen\n  {command}\nfi",
+        f"{next(names)} <<END; {next(names)}\nbody ${{V}}\n  \n$\nEND\n{command}",
+        f"{next(names)} w <<-'END' > f && {next(names)}\n\tit's\n\tEND\n{command}",
+        f"{next(names)} <<A <<'B' & {next(names)} w\n`{next(names)}` x\nA\n$(no)\nB\n{command}",
+        f"x=$({next(names)} <<END\n\\ $({next(names)})\nEND\n)\n{command}",
+        f"time ( {command} )",
     ]
     return draw.choice(forms)
 
