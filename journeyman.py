@@ -27,9 +27,12 @@ def _own_folder_first() -> None:
 def main() -> NoReturn:
     """Run the command line."""
     _own_folder_first()
-    from agent.doors.cli.main import main as command_line  # noqa: PLC0415  after our folder is first
+    try:
+        from agent.doors.cli.main import main as command_line  # noqa: PLC0415  after our folder is first
 
-    sys.exit(command_line(sys.argv[1:]))
+        sys.exit(command_line(sys.argv[1:]))
+    except KeyboardInterrupt:
+        sys.exit(130)
 
 
 def __getattr__(name: str) -> Any:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import traceback
 from pathlib import Path
 
+from agent import disk
 from agent.baseline import NothingFails
 from agent.loop.nodes import Stopped
 from agent.models.names import KeyMissing, ModelNameError
@@ -45,6 +46,8 @@ def of(error: Exception, *, session_id: str, folder: Path) -> tuple[Outcome, str
             outcome = Outcome.ENVIRONMENT
         case ModelNameError():
             outcome = Outcome.USAGE
+        case _ if full := disk.refused(error):
+            return Outcome.ENVIRONMENT, ". ".join(full)
         case _:
             crash = folder / "crash.txt"
             crash.write_text("".join(traceback.format_exception(error)), "utf-8")

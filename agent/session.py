@@ -188,6 +188,8 @@ class Session:
             end = self._reached()["end"]
             outcome, reason = Outcome[end["outcome"].upper()], end["reason"]
         except Exception as error:  # noqa: BLE001  every kind has its outcome, in one place
+            if self._stop is not None and isinstance(error, SandboxError):
+                error = Stopped(self._stop)
             outcome, reason = ending.of(error, session_id=self.id, folder=self._folder)
         return self._finish(outcome, reason)
 

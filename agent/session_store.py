@@ -139,8 +139,8 @@ def read_past(folder: Path) -> Past:
         raise UnknownSession(str(error), remedy="See `journeyman sessions`.") from error
     if past is None:
         raise UnknownSession(
-            f"the log in {folder} does not begin with a session",
-            remedy="See `journeyman sessions`.",
+            f"session {folder.name} ended before it had begun",
+            remedy='Run the task again: journeyman run "TASK".',
         )
     return past
 

@@ -35,6 +35,8 @@ URL_VARIABLE = "JOURNEYMAN_REDIS_URL"
 START_DEADLINE_S = 60.0
 """A server loads some 100 MB of its file a second; longer than this is said."""
 POLL_S = 0.02
+STARTS = 2
+"""One that ends while it starts may have been killed: the second time it is taken at its word."""
 LONGEST_SOCKET_PATH = 107
 LOG_TAIL_BYTES = 4096
 FULL_MARKS = ("No space left", "Short write while writing to the AOF")
@@ -224,16 +226,16 @@ def _start_or_wait(folder: Path, socket: Path) -> None:
 
     A held server.lock means that it loads its file or is about to end, so it is waited for.
     """
-    started = False
+    started = 0
     deadline = time.monotonic() + START_DEADLINE_S
     while time.monotonic() < deadline:
         if _answers(socket):
             return
         if _is_free(folder / "server.lock"):
-            if started:
+            if started == STARTS:
                 raise _did_not_start(folder)
             _start(find_server(), folder, socket)
-            started = True
+            started += 1
         time.sleep(POLL_S)
     raise MemoryUnavailable(
         f"The Redis server of {folder} did not answer within {START_DEADLINE_S:.0f} s",

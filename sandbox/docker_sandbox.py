@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Self
 
 import docker
@@ -52,6 +52,17 @@ class ContainerLimits:
     temporary: int = 512 * _MIB
     file: int = 512 * _MIB
     open_files: int = 4096
+
+    @classmethod
+    def for_tree(cls, size: int, files: int) -> ContainerLimits:
+        """Room for a tree of these bytes and files: twice in the workspace, once in its snapshots."""
+        least = cls()
+        return replace(
+            least,
+            workspace=max(least.workspace, 2 * size),
+            workspace_files=max(least.workspace_files, 3 * files),
+            memory=max(least.memory, least.memory // 2 + 3 * size),
+        )
 
 
 DEFAULT_LIMITS = ContainerLimits()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import contextlib
 import hashlib
+import re
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, Self
@@ -28,6 +29,7 @@ _PATIENCE_S = 60.0
 _FEED = 1 << 20
 _BIG = 1 << 20
 _ASKED = 1000
+_DIGEST = re.compile(r"(?:[0-9a-f]{64})?")
 _PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 
 
@@ -222,12 +224,19 @@ class SupervisedSandbox:
         """What differs from a tree, ignored files and the `.git` folder's own files included.
 
         Raises:
-            SandboxError: There is no such tree, or the store is full.
+            SandboxError: There is no such tree, the store is full, or what comes back is no tree.
         """
         outcome = self._perform("changes", {"base": base}, STORE_S)
         _raise_failure(outcome, f"The workspace could not be compared with tree {base[:12]}")
         data: Any = outcome.data
         changed = {path: tuple(entry) for path, entry in data["changed"].items()}
+        for path, (_, digest, _) in changed.items():
+            if not _DIGEST.fullmatch(digest):  # it becomes a file's name on the host
+                raise SandboxError(
+                    f"The sandbox names {digest[:100]!r} as the digest of {path}: code in it changed "
+                    "its snapshots",
+                    remedy="Begin a new session, with Docker if that code is not trusted.",
+                )
         return Changes(data["tree"], changed, tuple(data["gone"]))
 
     def contents(self, wanted: Mapping[str, str]) -> Iterator[tuple[str, bytes]]:

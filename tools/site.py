@@ -16,7 +16,7 @@ from policies.action import Action, ApplyRequest, RunTestsRequest, VerifyRequest
 from sandbox import workspace
 from sandbox.base import Base
 from sandbox.bubblewrap import BubblewrapSandbox
-from sandbox.docker_sandbox import DockerSandbox
+from sandbox.docker_sandbox import ContainerLimits, DockerSandbox
 from sandbox.environment import LAY_MADE, Environment, EnvironmentSettings, prepare
 from sandbox.errors import SandboxError, SandboxLost
 from sandbox.kept_work import KeptWork
@@ -135,7 +135,7 @@ class Site:
         self._sandbox = self._fresh()
         # A folder without git gets a repository, so that `git diff` shows the work; it is no part
         # of the workspace's snapshots or of the patch.
-        self._sandbox.perform("shell", {"command": OWN_REPOSITORY}, timeout_s=60.0)
+        self._sandbox.perform("shell", {"command": OWN_REPOSITORY}, timeout_s=600.0)
         self._base_tree = self._sandbox.snapshot()
         return self._kept.lay(work, self._sandbox)
 
@@ -234,11 +234,13 @@ class Site:
             "docker": DockerSandbox,
             "bubblewrap": BubblewrapSandbox,
         }
+        size = self._archive.stat().st_size
         sandbox = kinds[self._place.kind].open(
             self.environment.image,
             session_id=self._place.session_id,
             python=self.environment.python,
             environment=self.environment.variables,
+            limits=ContainerLimits.for_tree(size, len(self.base.entries)),
         )
         self._live.append(sandbox)
         sandbox.put(self._archive)

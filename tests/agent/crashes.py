@@ -52,11 +52,13 @@ class Crashing:
         home: State folder.
         repo: The user's tree.
         options: Of `journeyman run`, beside the task and the repository.
+        prefix: What starts the command, where it is not started by itself.
     """
 
     home: Path
     repo: Path
     options: Sequence[str] = ()
+    prefix: Sequence[str] = ()
 
     def start(self, *arguments: str) -> subprocess.Popen[bytes]:
         """The command, in a process group of its own."""
@@ -64,7 +66,7 @@ class Crashing:
         self.home.mkdir(exist_ok=True)
         with (self.home / "stderr.txt").open("ab") as said:
             return subprocess.Popen(
-                [*COMMAND, *arguments],
+                [*self.prefix, *COMMAND, *arguments],
                 env={**kept, "JOURNEYMAN_HOME": str(self.home)},
                 stdin=subprocess.DEVNULL,
                 stdout=subprocess.DEVNULL,
@@ -83,7 +85,7 @@ class Crashing:
         """The session that can be gone on with; empty where none got so far."""
         for folder in sorted((self.home / "sessions").glob("*")):
             log = folder / "log.jsonl"
-            if log.exists() and b"\n" in log.read_bytes():
+            if log.exists() and b'"session_started"' in log.read_bytes().partition(b"\n")[0]:
                 return folder.name
         return ""
 

@@ -8,6 +8,7 @@ from typing import IO, Any
 import click
 from typing_extensions import override
 
+from agent import disk
 from agent.doors.clean_text import clean
 from agent.doors.cli.streams import write
 from agent.outcome import Outcome
@@ -59,6 +60,8 @@ def failure_of(error: Exception) -> Failure | None:
     """
     if isinstance(error, Failure):
         return error
+    if full := disk.refused(error):
+        return Failure(full[0], remedy=full[1], outcome=Outcome.ENVIRONMENT)
     remedy = getattr(error, "remedy", None)
     if not isinstance(remedy, str):
         return None

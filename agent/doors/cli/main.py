@@ -10,6 +10,7 @@ from collections.abc import Sequence
 import click
 from typing_extensions import override
 
+from agent.doors.cli import signals
 from agent.doors.cli.failure import Failure, crashed, failure_of
 from agent.doors.cli.streams import open_closed_streams, reader_left
 from agent.outcome import Outcome, exit_code_table
@@ -51,12 +52,15 @@ class LazyGroup(click.Group):
     epilog="\b\nExit codes:\n" + exit_code_table(),
 )
 @click.version_option(package_name="journeyman")
-def cli() -> None:
+@click.pass_context
+def cli(context: click.Context) -> None:
     """A coding agent that does the work and keeps the rules.
 
     A task goes in, a verified patch and its evidence come out. Start with `journeyman init` in a
     repository, then `journeyman run "TASK"`.
     """
+    if context.invoked_subcommand in ("run", "resume"):
+        signals.hold()
 
 
 def main(arguments: Sequence[str]) -> int:

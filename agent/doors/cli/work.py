@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import getpass
 import os
 import signal
@@ -17,6 +18,7 @@ from typing import Any, Self, TypeAlias
 from rich.text import Text
 
 from agent.doors.clean_text import clean_line
+from agent.doors.cli import signals
 from agent.doors.cli.ask import ask
 from agent.doors.cli.failure import Failure, crashed, failure_of
 from agent.doors.cli.output import Output, result_without_run
@@ -45,7 +47,7 @@ class Stops:
         self._before: dict[int, Any] = {}
 
     def __enter__(self) -> Self:
-        for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        for number in signals.STOPPING:
             if signal.getsignal(number) != signal.SIG_IGN:  # nohup, or a shell's background job
                 self._before[number] = signal.signal(number, self._handle)
         return self
@@ -84,7 +86,8 @@ class Stops:
         if self.outcome:
             os._exit(outcome.exit_code)
         self.outcome = outcome
-        os.write(2, b"\nStopping; once more ends it at once.\n")
+        with contextlib.suppress(OSError):  # a terminal that was closed
+            os.write(2, b"\nStopping; once more ends it at once.\n")
         if self._asking or not self.session:
             raise Stopped
         self._stop_session()
@@ -113,6 +116,7 @@ class Work:
         problem: Failure | None = None
         with self._stops:
             try:
+                signals.let_through()
                 result = self._run_session(begin)
                 self._output.show_patch(result.patch)
                 result, problem = self._deliver(result)
