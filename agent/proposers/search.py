@@ -11,9 +11,19 @@ from dataclasses import replace
 from typing import Any
 
 from agent.proposers.proposer import Done, Proposal, Situation, ToolCall
-from agent.repair import budget, choice, order, stages
+from agent.proposers.search_calls import (
+    Mind,
+    answer,
+    cpu,
+    failing,
+    give_up,
+    refusal,
+    say,
+    search_call,
+    show,
+)
+from agent.repair import budget, choice, groups, order, stages
 
-Mind = dict[str, Any]
 NAME = "builtin"
 
 
@@ -28,13 +38,13 @@ class SearchProposer:
     def plan(self, situation: Situation) -> Proposal:
         """The stages of the search."""
         kept = stages.first()
-        text = f"{len(_failing(situation))} failing tests; searching for a patch without a model."
+        text = f"{len(failing(situation))} failing tests; searching for a patch without a model."
         return Proposal(mind={"plan": kept}, plan=stages.plan_of(kept), text=text)
 
     def propose(self, situation: Situation) -> Proposal:
         """The next step of the search."""
-        if refusal := _refusal(situation):
-            return Proposal(mind=situation.mind, gives_up=refusal)
+        if why := refusal(situation):
+            return Proposal(mind=situation.mind, gives_up=why)
         mind = {"plan": stages.first(), "stage": "start", **situation.mind}
         steps = {
             "start": _localise,
@@ -49,104 +59,50 @@ class SearchProposer:
         return steps[mind["stage"]](situation, mind)
 
 
-def _failing(situation: Situation) -> list[str]:
-    baseline = situation.environment.get("baseline", {})
-    return [str(test["id"]) for test in baseline.get("failing", ())]
-
-
-def _refusal(situation: Situation) -> str:
-    """Why the search cannot work here; empty where it can."""
-    if situation.environment.get("runner") != "pytest":
-        return (
-            "the search without a model mends Python code with a failing pytest test, and this "
-            "project's tests do not run under pytest: choose a model with --model"
-        )
-    if not _failing(situation):
-        return (
-            "the search without a model needs a failing test and none is there: write one that "
-            "shows what is wanted, or choose a model with --model"
-        )
-    return ""
-
-
-def _call(situation: Situation, mind: Mind, **arguments: Any) -> ToolCall:
-    command = situation.environment.get("test_command", "")
-    fixed = {"tests": mind.get("red") or _failing(situation), "command": command}
-    return ToolCall("try_candidates", {**fixed, **arguments})
-
-
-def _cpu(situation: Situation, wanted: float) -> float:
-    return budget.cpu_seconds(wanted, float(situation.remaining.get("seconds", wanted * 4)))
-
-
-def _show(mind: Mind, **changes: tuple[str, str]) -> Mind:
-    return {**mind, "plan": stages.moved(mind["plan"], **changes)}
-
-
-def _said(mind: Mind, text: str, **more: Any) -> Proposal:
-    return Proposal(mind=mind, plan=stages.plan_of(mind["plan"]), text=text, **more)
-
-
-def _answer(situation: Situation) -> tuple[Done | None, dict[str, Any]]:
-    """The last search call and its answer; an empty answer where it was not done."""
-    for done in situation.last:
-        if done.call.name == "try_candidates":
-            good = done.observation.status == "done" and done.observation.exit_code == 0
-            return done, dict(done.observation.data) if good else {}
-    return None, {}
-
-
 def _lost(situation: Situation, mind: Mind, done: Done | None) -> Proposal:
     """The sandbox could not answer: number the candidates once more, or say why not."""
     failures = mind.get("failures", 0) + 1
     why = done.text if done else "nothing came back"
     if failures > 2 or (done is not None and done.observation.status == "denied"):
-        return _give_up(mind, f"the search could not go on: {why.splitlines()[0]}")
+        return give_up(mind, f"the search could not go on: {why.splitlines()[0]}")
     kept = stages.revised(mind["plan"], "the search had to be started anew")
     return _localise(situation, {**mind, "plan": kept, "failures": failures})
 
 
-def _give_up(mind: Mind, reason: str, candidates: int = 0) -> Proposal:
-    left = mind.get("clusters", [])[1:] if mind.get("clusters") else []
-    return Proposal(
-        mind=mind,
-        plan=stages.plan_of(mind["plan"]),
-        gives_up=reason,
-        alternatives=tuple(cluster["diff"] for cluster in left),
-        candidates=candidates,
-    )
-
-
 def _localise(situation: Situation, mind: Mind) -> Proposal:
     options = {"costs": order.COSTS, "limit": budget.SINGLES}
-    call = _call(
+    call = search_call(
         situation,
         mind,
         operation="localise",
-        cpu_s=_cpu(situation, budget.LOCALISE_S),
+        cpu_s=cpu(situation, budget.LOCALISE_S),
         options=options,
     )
     text = "Running the tests with coverage to see which lines the failing ones run."
-    return _said({**mind, "stage": "localising"}, text, calls=(call,))
+    return say({**mind, "stage": "localising"}, text, calls=(call,))
 
 
 def _localised(situation: Situation, mind: Mind) -> Proposal:
-    done, data = _answer(situation)
+    done, data = answer(situation)
     if "columns" not in data:
         return _lost(situation, mind, done)
     red = [str(test) for test in data["red"]]
+    if not red and "groups" in mind:
+        done_by_others = groups.mended(mind["groups"], None)
+        return _next_group(situation, {**mind, "groups": done_by_others})
     if not red:
-        return _give_up(
-            _show(mind, reproduce=("failed", "they do not fail when run one by one")),
+        return give_up(
+            show(mind, reproduce=("failed", "they do not fail when run one by one")),
             "the named tests do not fail when they are run one by one, so that there is nothing "
             "to search against",
         )
     rows = order.rows_of(data)
     top = data["lines"][0] if data["lines"] else None
     place = f"{top['path']}:{top['line']} first" if top else "no line of the project"
-    mind = _show(
+    tests = "suspect the same function" if "groups" in mind else "fail here too"
+    mind = show(
         mind,
-        reproduce=("done", f"{len(red)} of {len(_failing(situation))} fail here too"),
+        reproduce=("done", f"{len(red)} of {len(failing(situation))} {tests}"),
         localise=("done", f"{place}; {len(rows)} single edits"),
     )
     mind |= {
@@ -155,12 +111,13 @@ def _localised(situation: Situation, mind: Mind) -> Proposal:
         "paired": _paired_ids(rows, situation),
         "lines": len({(row.path, row.line) for row in rows}),
         "plausible": [],
-        "tried": 0,
+        "tried": mind.get("tried", 0),
+        "apart": data["groups"],
         "part": "likely",
         "stage": "trying",
     }
     if not rows:
-        return _give_up(mind, "no failing test runs a line of the project's own code")
+        return _nothing(situation, mind, "no failing test runs a line of the project's own code")
     text = f"{len(rows)} single edits on {mind['lines']} lines; most suspicious: {place}."
     known = order.remembered(rows, situation.recalled)[: budget.REMEMBERED.candidates]
     if known:
@@ -179,23 +136,23 @@ def _paired_ids(rows: list[order.Row], situation: Situation) -> list[int]:
 
 def _try(situation: Situation, mind: Mind, share: budget.Share, text: str) -> Proposal:
     batch = mind["queue"][: share.candidates]
-    mind = _show(mind, **{mind["part"]: ("active", "")})
+    mind = show(mind, **{mind["part"]: ("active", "")})
     mind |= {"queue": mind["queue"][share.candidates :], "stage": "trying"}
-    call = _call(
-        situation, mind, ids=[[number] for number in batch], cpu_s=_cpu(situation, share.cpu_s)
+    call = search_call(
+        situation, mind, ids=[[number] for number in batch], cpu_s=cpu(situation, share.cpu_s)
     )
-    return _said(mind, text, calls=(call,))
+    return say(mind, text, calls=(call,))
 
 
 def _tried(situation: Situation, mind: Mind) -> Proposal:
-    done, data = _answer(situation)
+    done, data = answer(situation)
     if "plausible" not in data:
         return _lost(situation, mind, done)
     mind = _gathered(mind, data)
     tried, found = int(data["tried"]), len(mind["plausible"])
     part, more = mind["part"], bool(mind["queue"]) and not data.get("left")
     note = f"{mind['tried']} tried, {found} pass"
-    mind = _show(mind, **{part: ("done" if found else "failed", note)})
+    mind = show(mind, **{part: ("done" if found else "failed", note)})
     if mind.pop("known", 0):
         if found:
             return replace(_compare(situation, mind), candidates=tried)
@@ -209,9 +166,36 @@ def _tried(situation: Situation, mind: Mind) -> Proposal:
         proposal = _try(situation, {**mind, "part": "wider"}, share, text)
     elif found:
         proposal = _compare(situation, mind)
+    elif len(mind["apart"]) > 1 and "groups" not in mind:
+        proposal = _one_group_at_a_time(situation, mind)
     else:
         proposal = _pairs(situation, mind, f"no single edit passes ({mind['tried']} tried)")
     return replace(proposal, candidates=tried)
+
+
+def _one_group_at_a_time(situation: Situation, mind: Mind) -> Proposal:
+    """No single edit turns all tests green, and they suspect different functions."""
+    separate = groups.of(mind["apart"])
+    reason = (
+        f"no single edit turns all {len(mind['red'])} failing tests green; they suspect "
+        f"{len(separate['todo'])} functions: one after the other"
+    )
+    return _next_group(situation, {**mind, "groups": separate}, reason)
+
+
+def _next_group(situation: Situation, mind: Mind, reason: str = "") -> Proposal:
+    """Search for the next group of failing tests; at the end claim, or say what is left."""
+    left = mind["groups"]
+    if left["todo"]:
+        plan = stages.anew(mind["plan"], reason or "the next function")
+        return _localise(situation, {**mind, "plan": plan, "red": left["todo"][0]})
+    if left["mended"] and not left["waiting"]:
+        return _claim(mind)
+    tests = [test for group in left["waiting"] for test in group]
+    said = f"for {', '.join(tests[:5])}: {reason or 'no edit turns them green'}"
+    if left["mended"]:
+        said += f"; the patch holds {groups.told(left)}"
+    return give_up({**mind, "clusters": []}, said)
 
 
 def _gathered(mind: Mind, data: dict[str, Any]) -> Mind:
@@ -226,59 +210,66 @@ def _gathered(mind: Mind, data: dict[str, Any]) -> Mind:
 def _pairs(situation: Situation, mind: Mind, reason: str) -> Proposal:
     ids = mind["paired"]
     if len(ids) < 2:
-        return _nothing(mind)
-    mind = _show(mind, pairs=("active", ""))
+        return _nothing_passes(situation, mind)
+    mind = show(mind, pairs=("active", ""))
     mind = {**mind, "plan": stages.revised(mind["plan"], reason), "stage": "pairing"}
     share = budget.PAIRS
     options = {"pairs": True, "within": budget.PAIRS_WITHIN, "most": share.candidates}
-    call = _call(
+    call = search_call(
         situation,
         mind,
         ids=[[number] for number in ids],
-        cpu_s=_cpu(situation, share.cpu_s),
+        cpu_s=cpu(situation, share.cpu_s),
         options=options,
     )
-    return _said(mind, "Trying two edits at a time.", calls=(call,))
+    return say(mind, "Trying two edits at a time.", calls=(call,))
 
 
 def _paired(situation: Situation, mind: Mind) -> Proposal:
-    done, data = _answer(situation)
+    done, data = answer(situation)
     if "plausible" not in data:
         return _lost(situation, mind, done)
     tried = int(data["tried"])
     mind = _gathered(mind, data)
     found = len(data["plausible"])
     note = f"{tried} pairs tried, {found} pass"
-    mind = {**_show(mind, pairs=("done" if found else "failed", note)), "paired": []}
+    mind = {**show(mind, pairs=("done" if found else "failed", note)), "paired": []}
     if mind["plausible"]:
         return replace(_compare(situation, mind), candidates=tried)
-    return replace(_nothing(mind), candidates=tried)
+    return replace(_nothing_passes(situation, mind), candidates=tried)
 
 
-def _nothing(mind: Mind) -> Proposal:
+def _nothing_passes(situation: Situation, mind: Mind) -> Proposal:
     reason = (
         f"none of {mind['tried']} edits, single and in pairs, on {mind['lines']} lines that the "
         "failing tests run turns them green and keeps the others so"
     )
-    return _give_up(_show(mind, choose=("dropped", "nothing passes")), reason)
+    return _nothing(situation, show(mind, choose=("dropped", "nothing passes")), reason)
+
+
+def _nothing(situation: Situation, mind: Mind, reason: str) -> Proposal:
+    """The end of the search for these tests; others may be left."""
+    if "groups" not in mind:
+        return give_up(mind, reason)
+    return _next_group(situation, {**mind, "groups": groups.passed_over(mind["groups"])}, reason)
 
 
 def _compare(situation: Situation, mind: Mind) -> Proposal:
-    mind = _show(mind, choose=("active", ""))
+    mind = show(mind, choose=("active", ""))
     ids = [row["ids"] for row in mind["plausible"]]
-    call = _call(
+    call = search_call(
         situation,
         mind,
         operation="behaviours",
         ids=ids,
-        cpu_s=_cpu(situation, budget.BEHAVIOURS_S),
+        cpu_s=cpu(situation, budget.BEHAVIOURS_S),
     )
     text = f"{len(ids)} patches pass; comparing what they do."
-    return _said({**mind, "stage": "comparing"}, text, calls=(call,))
+    return say({**mind, "stage": "comparing"}, text, calls=(call,))
 
 
 def _compared(situation: Situation, mind: Mind) -> Proposal:
-    done, data = _answer(situation)
+    done, data = answer(situation)
     if "candidates" not in data:
         return _lost(situation, mind, done)
     plausible = mind["plausible"]
@@ -287,8 +278,9 @@ def _compared(situation: Situation, mind: Mind) -> Proposal:
     if found[0].held < int(data["examples"]) and mind["paired"]:
         reason = "no patch that passes holds all examples in the docstrings"
         return _pairs(situation, mind, reason)
+    mended = int(data["unheld"]) if found[0].held == int(data["examples"]) else 0
     facts = {
-        "red": len(mind["red"]),
+        "red": len(mind["red"]) + mended,
         "seeds": int(data["seeds"]),
         "inputs": int(data["inputs"]),
     }
@@ -301,9 +293,7 @@ def _compared(situation: Situation, mind: Mind) -> Proposal:
         for c in found[: budget.CLUSTERS]
     ]
     note = f"{len(plausible)} patches, {len(found)} behaviours on {data['inputs']} inputs"
-    mind = _show(
-        mind, choose=("done", note), wider=_open(mind, "wider"), pairs=_open(mind, "pairs")
-    )
+    mind = show(mind, choose=("done", note), wider=_open(mind, "wider"), pairs=_open(mind, "pairs"))
     done_with: Mind = {"queue": [], "paired": [], "plausible": []}
     return _apply({**mind, **done_with, "clusters": clusters}, "")
 
@@ -321,7 +311,7 @@ def _open(mind: Mind, name: str) -> tuple[str, str]:
 def _apply(mind: Mind, text: str) -> Proposal:
     chosen = mind["clusters"][0]
     key = stages.current(mind["plan"], "apply")
-    mind = _show(mind, **{key: ("active", chosen["operator"])})
+    mind = show(mind, **{key: ("active", chosen["operator"])})
     calls = [
         ToolCall(
             "edit",
@@ -331,7 +321,7 @@ def _apply(mind: Mind, text: str) -> Proposal:
     ]
     calls.append(ToolCall("run_tests", {"tests": mind["red"]}))
     said = text or f"Chosen ({chosen['confidence']:.0%} sure): {chosen['operator']}."
-    return _said({**mind, "stage": "applying"}, f"{said}\n{chosen['diff']}", calls=tuple(calls))
+    return say({**mind, "stage": "applying"}, f"{said}\n{chosen['diff']}", calls=tuple(calls))
 
 
 def _applied(situation: Situation, mind: Mind) -> Proposal:
@@ -348,14 +338,24 @@ def _applied(situation: Situation, mind: Mind) -> Proposal:
     }
     if not red <= passed:
         return _next(mind, "in a new process the tests do not pass with it", edits=put_in)
+    if "groups" in mind:
+        mind = {**mind, "groups": groups.mended(mind["groups"], mind["clusters"][0])}
+        return _next_group(situation, mind)
+    return _claim(mind)
+
+
+def _claim(mind: Mind) -> Proposal:
     chosen = mind["clusters"][0]
     change = chosen["changes"][0]
     edit = {"operator": chosen["operator"], "old": change["old"], "new": change["new"]}
     sure = chosen["confidence"]
     notes = [f"{mind['tried']} candidates tried; {chosen['members']} do the same as this one."]
+    if "groups" in mind:
+        sure = groups.confidence(mind["groups"])
+        notes = [f"{mind['tried']} candidates tried; {groups.told(mind['groups'])}."]
     if sure < choice.CONFIDENT:
         notes.append(f"A proposal: the confidence is {sure:.0%}, below {choice.CONFIDENT:.0%}.")
-    return _said(
+    return say(
         {**mind, "stage": "claimed", "edit": edit},
         "The failing tests pass in a new process.",
         claims_done=True,
@@ -367,6 +367,8 @@ def _applied(situation: Situation, mind: Mind) -> Proposal:
 
 def _contradicted(situation: Situation, mind: Mind) -> Proposal:
     """Verification did not agree: take the patch out and go on with the next kind of patch."""
+    if "groups" in mind:
+        mind = {**mind, "groups": groups.reopened(mind["groups"], mind["red"])}
     return _next(mind, situation.replan or "verification did not agree", edits=None)
 
 
@@ -385,12 +387,13 @@ def _next(mind: Mind, reason: str, *, edits: list[Done] | None) -> Proposal:
     kept = stages.revised(stages.moved(mind["plan"], **{key: ("failed", reason)}), reason)
     if not rest:
         mind = {**mind, "plan": kept, "clusters": [], "stage": "undone", "last": reason}
-        return _said(mind, f"Not that one ({reason.rstrip('.')}).", calls=back)
+        return say(mind, f"Not that one ({reason.rstrip('.')}).", calls=back)
     mind = {**mind, "plan": stages.again(kept, "apply"), "clusters": rest}
     proposal = _apply(mind, f"Not that one ({reason.rstrip('.')}); the next:")
     return replace(proposal, calls=(*back, *proposal.calls))
 
 
-def _exhausted(_situation: Situation, mind: Mind) -> Proposal:
+def _exhausted(situation: Situation, mind: Mind) -> Proposal:
     reason = str(mind["last"]).rstrip(".")
-    return _give_up(mind, f"every patch that passed in the search was contradicted: {reason}")
+    reason = f"every patch that passed in the search was contradicted: {reason}"
+    return _nothing(situation, mind, reason)

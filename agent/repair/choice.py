@@ -19,15 +19,24 @@ CONFIDENT = 0.7
 """Shares below it make a patch a proposal."""
 PRECISION: dict[str, float] = {
     "cmp": 0.6,
+    "cmp-kind": 0.4,
     "const-int": 0.8,
     "const-str": 0.9,
     "method": 0.95,
+    "call-name": 0.6,
     "range": 0.9,
     "arith": 0.8,
     "unwrap": 0.8,
     "drop-operand": 0.75,
     "negate": 0.75,
     "aug-op": 0.75,
+    "none-test": 0.7,
+    "type-test": 0.7,
+    "yield": 0.8,
+    "add-return": 0.8,
+    "lit-arg": 0.6,
+    "dict-view": 0.7,
+    "loop-cond": 0.6,
     "swap-branches": 0.9,
     "swap-operands": 0.8,
     "swap-args": 0.8,
@@ -41,6 +50,7 @@ PRECISION: dict[str, float] = {
     "regroup": 0.8,
     "add-kw": 0.8,
     "drop-guard": 0.7,
+    "drop-branch": 0.7,
     "delete": 0.7,
     "wrap-if": 0.6,
     "wrap": 0.55,
@@ -52,20 +62,31 @@ PRECISION: dict[str, float] = {
     "letter": 0.5,
     "guard": 0.3,
     "insert-copy": 0.3,
+    "test-guard": 0.4,
+    "const-name": 0.4,
+    "insert-return": 0.5,
+    "star": 0.5,
+    "copy": 0.5,
     "cond-extend": 0.2,
     "cond-const": 0.2,
     "add-arg": 0.2,
     "repeat": 0.25,
 }
-"""Share of right ones among an operator's plausible patches, by function-level bugs."""
+"""Share of right ones among an operator's plausible patches: by function-level bugs, where there were
+enough of them; else by the kin of the operator."""
 USUAL_PRECISION = 0.5
 NEARLY = 0.1
+REMOVALS = frozenset({"delete", "drop-branch", "drop-guard", "drop-else"})
+CROWD = 6
+"""So many kinds of edit that do the same show that what they edit does harm and no good."""
 PROPOSAL = 0.65
 """The most that a patch without enough behind it is trusted."""
 WEAK_DOUBT = 0.7
 """Doubt left by all of a cluster's operators beyond which it is a proposal in any case."""
 FEW_SEEDS = 8
 """One failing test that gives fewer different arguments than this is a weak oracle."""
+TRUSTED = 0.7
+"""One failing test is a weak oracle for edits of operators below it that are not closed either."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -138,15 +159,25 @@ def _weight(operators: set[str]) -> float:
 
 
 def _best_first(patches: Sequence[tuple[str, int]], members: Sequence[int]) -> tuple[int, ...]:
-    """Of patches that do the same: those of trusted or closed operators, of these the shortest."""
-    best = max(precision(patches[m][0]) for m in members)
+    """Of patches that do the same: those of trusted or closed operators, of these the shortest.
 
-    def order(member: int) -> tuple[bool, int, int]:
+    Where every kind of edit of a statement does, taking it out says most plainly what is meant.
+    """
+    operators = {patches[m][0] for m in members}
+    best = max(map(precision, operators))
+    useless = len(operators) >= CROWD
+
+    def order(member: int) -> tuple[bool, bool, int, int]:
         operator, size = patches[member]
-        closed = COSTS.get(operator, UNKNOWN_COST) <= 1.0
-        return not closed and precision(operator) < best - NEARLY, size, member
+        doubtful = not _closed(operator) and precision(operator) < best - NEARLY
+        return not (useless and operator in REMOVALS), doubtful, size, member
 
     return tuple(sorted(members, key=order))
+
+
+def _closed(operator: str) -> bool:
+    """Whether an operator makes but a handful of candidates at a place."""
+    return COSTS.get(operator, UNKNOWN_COST) <= 1.0
 
 
 def confidence(
@@ -157,14 +188,15 @@ def confidence(
     Args:
         cluster: The chosen one.
         patches: As for `clusters`.
-        red: How many failing tests it turned green.
+        red: How many failing tests it turned green, and examples that did not hold before.
         seeds: Different arguments that the tests gave to what was compared.
         inputs: On how many inputs the patches were compared; 0: they could not be.
     """
-    doubt = 1.0
-    for operator in {patches[m][0] for m in cluster.members}:
-        doubt *= 1.0 - precision(operator)
-    weak_tests = red + cluster.held < 2 and seeds < FEW_SEEDS
+    operators = {patches[m][0] for m in cluster.members}
+    doubt = math.prod(1.0 - precision(operator) for operator in operators)
+    trusted = max(map(precision, operators)) >= TRUSTED or any(map(_closed, operators))
+    few_inputs = red + cluster.held < 2 and seeds < FEW_SEEDS
+    weak_tests = few_inputs or (red < 2 and not trusted)
     if weak_tests or doubt > WEAK_DOUBT or (not inputs and not cluster.held and doubt > NEARLY):
         return min(cluster.share, PROPOSAL)
     return cluster.share

@@ -15,11 +15,12 @@ from policies.action import Frozen
 
 _TIERS: dict[float, str] = {
     1.0: "cmp const-int method range shift negate arith aug-op const-bool swap-operands and-or "
-    "index add-kw regroup tuple-target fold-step",
-    2.0: "unwrap drop-operand swap-branches const-float const-str call-name slice drop-guard "
-    "delete aug-assign swap-args elif-order except swap-elts swap-stmts drop-arg drop-branch jump default",
+    "index add-kw regroup tuple-target fold-step none-test type-test yield add-return",
+    2.0: "cmp-kind unwrap drop-operand swap-branches const-float const-str call-name slice drop-guard "
+    "delete aug-assign swap-args elif-order except swap-elts swap-stmts "
+    "drop-arg drop-branch jump default lit-arg dict-view loop-cond const-inf regex",
     4.0: "var return wrap drop-elt repeat loop-tail insert-step elif-copy "
-    "key-map concat var-target indent dedent drop-else unwrap-if try",
+    "key-map concat const-name copy test-guard insert-return star var-target indent dedent drop-else unwrap-if try",
     8.0: "ingredient wrap-name letter insert-copy wrap-if",
     16.0: "cond-extend cond-const guard add-arg",
 }
@@ -28,12 +29,14 @@ UNKNOWN_COST = 5.0
 PAIRED = frozenset(
     [
         "cmp",
+        "cmp-kind",
         "const-int",
         "arith",
         "unwrap",
         "shift",
         "var",
         "method",
+        "call-name",
         "index",
         "delete",
         "aug-op",

@@ -50,6 +50,11 @@ def revised(kept: Mapping[str, Any], reason: str) -> dict[str, Any]:
     return {**kept, "revision": int(kept["revision"]) + 1, "reason": reason}
 
 
+def anew(kept: Mapping[str, Any], reason: str) -> dict[str, Any]:
+    """The plan from its beginning, for other tests: one more revision."""
+    return {**revised(kept, reason), "states": first()["states"]}
+
+
 def again(kept: Mapping[str, Any], name: str) -> dict[str, Any]:
     """The plan with a stage that failed to be done once more, below what failed."""
     states = dict(kept["states"])

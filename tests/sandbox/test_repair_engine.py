@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import json
 from pathlib import Path
 
 import pytest
@@ -94,6 +95,27 @@ def test_patches_that_do_the_same_are_one_cluster_and_examples_are_counted(clamp
     assert one["cluster"] == two["cluster"]
     assert one["cluster"] != three["cluster"]
     assert [row["held"] for row in (one, two, three)] == [1, 1, 1]
+
+
+def test_examples_that_do_not_hold_as_the_code_is_are_told_apart(tmp_path: Path) -> None:
+    code = """def f(n):
+    \"\"\"Twice.
+
+    >>> f(0)
+    0
+    >>> f(2)
+    4
+    \"\"\"
+    return n
+"""
+    tests = "from m import f\n\ndef test_f():\n    assert f(3) == 6\n"
+    bench = bench_with(tmp_path, {"m.py": code, "test_m.py": tests})
+    change = {"path": "m.py", "old": "    return n\n", "new": "    return n * 2\n", "at": -1}
+
+    answer = bench.data("behaviours", ["test_m.py::test_f"], candidates=[[change]])
+
+    assert [row["held"] for row in answer["candidates"]] == [2]
+    assert (answer["examples"], answer["unheld"]) == (2, 1)
 
 
 def test_a_model_may_write_candidates_out_and_learns_why_the_others_fail(clamp: Bench) -> None:
@@ -351,3 +373,80 @@ def test_a_test_that_hangs_is_red_and_mended(tmp_path: Path) -> None:
     answer = bench.data("try", ["test_m.py::test_red"], ids=ids)
 
     assert any("n -= 1" in text for text in texts(bench, answer))
+
+
+def test_a_subtest_that_fails_is_told_like_any_other_failure_and_mended(tmp_path: Path) -> None:
+    tests = """
+import unittest
+from m import f
+
+class F(unittest.TestCase):
+    def test_f(self):
+        for n in range(30):
+            with self.subTest(n=n):
+                self.assertEqual(f(n), n + 1)
+
+    def test_g(self):
+        with self.subTest(n=1):
+            self.assertIsNotNone(f(1))
+"""
+    red = "test_m.py::F::test_f"
+    bench = bench_with(tmp_path, {"m.py": "def f(n):\n    return n + 2\n", "test_m.py": tests})
+
+    data = bench.data("localise", [red])
+    table = json.loads((bench.scratch / "table.json").read_text("utf-8"))
+
+    assert data["errors"] == {red: "AssertionError"}
+    assert (data["green"], table["bench"]["full"]) == (1, [])
+    assert "def f(n):\n    return n + 1\n" in texts(bench, bench.everything([red]))
+
+
+def test_a_failing_test_that_takes_longer_than_its_neighbours_has_the_time_it_needs(
+    tmp_path: Path,
+) -> None:
+    tests = """
+import time
+from m import f
+
+def test_f():
+    until = time.process_time() + 0.15
+    while time.process_time() < until:
+        pass
+    assert f(1) == 2
+
+def test_g():
+    assert f(0) is not None
+"""
+    red = "test_m.py::test_f"
+    bench = bench_with(tmp_path, {"m.py": "def f(n):\n    return n + 2\n", "test_m.py": tests})
+    columns = bench.data("localise", [red])["columns"]
+    ones = [[n] for n, new in enumerate(columns["new"]) if new == "1"]
+
+    answer = bench.data("try", [red], ids=ones)
+
+    assert answer["expired"] == 0
+    assert "def f(n):\n    return n + 1\n" in texts(bench, answer)
+
+
+def test_an_edit_is_as_suspicious_as_the_worst_line_that_it_spans(tmp_path: Path) -> None:
+    code = "def f(n):\n    if n > 3:\n        return 1\n    elif n > 1:\n        return 2\n    return 3\n"
+    tests = """
+from m import f
+
+def test_high():
+    assert f(5) == 2
+
+def test_middle():
+    assert f(2) == 2
+
+def test_low():
+    assert f(0) == 3
+"""
+    bench = bench_with(tmp_path, {"m.py": code, "test_m.py": tests})
+
+    columns = bench.data("localise", ["test_m.py::test_high"])["columns"]
+
+    dropped = columns["operator"].index("drop-branch")
+    returned = columns["line"].index(3)
+    assert columns["line"][dropped] == 2
+    assert columns["suspicion"][dropped] == columns["suspicion"][returned] > 0.9

@@ -22,6 +22,7 @@ def body(*lines: str) -> str:
 
 PAIRS = {
     "cmp": (body("return n < 3"), body("return n <= 3")),
+    "cmp-kind": (body("return n < 3"), body("return n == 3")),
     "cmp in": (body("return n in xs"), body("return n not in xs")),
     "cmp is": (body("return n is None"), body("return n is not None")),
     "const-int": (body("return n + 1"), body("return n + 2")),
@@ -34,7 +35,8 @@ PAIRS = {
     "repeat": (body("a = 2", "return a + 2"), body("a = 3", "return a + 3")),
     "method": (body("return n.lower()"), body("return n.upper()")),
     "method spelt alike": (body("return n.time()"), body("return n.timetz()")),
-    "method function": (body("return min(xs)"), body("return max(xs)")),
+    "call-name": (body("return min(xs)"), body("return max(xs)")),
+    "call-name of a type handed on": (body("return map(int, xs)"), body("return map(str, xs)")),
     "arith": (body("return n - 1"), body("return n + 1")),
     "swap-operands": (body("return n - len(xs)"), body("return len(xs) - n")),
     "drop-operand": (body("return n + n * 2"), body("return n")),
@@ -67,6 +69,8 @@ PAIRS = {
     "default": (body("return xs[n]"), body("return xs.get(n, 0)")),
     "aug-op": (body("n -= 1", "return n"), body("n += 1", "return n")),
     "aug-assign": (body("n = 1", "return n"), body("n += 1", "return n")),
+    "aug-assign of bits": (body("n += 1", "return n"), body("n |= 1", "return n")),
+    "aug-assign back": (body("n += 1", "return n"), body("n = 1", "return n")),
     "jump": (body("for x in xs:", "    break"), body("for x in xs:", "    continue")),
     "drop-elt": (body("return [1, 2, 3]"), body("return [1, 3]")),
     "swap-elts": (body("a, b = b, a"), body("a, b = a, b")),
@@ -78,6 +82,10 @@ PAIRS = {
     "drop-branch": (
         body("if n:", "    return 1", "elif xs:", "    return 2", "return 3"),
         body("if n:", "    return 1", "return 3"),
+    ),
+    "drop-branch the first": (
+        body("if n:", "    return 1", "elif xs:", "    return 2", "return 3"),
+        body("if xs:", "    return 2", "return 3"),
     ),
     "guard": (body("return xs[n]"), body("if n < 0:", "    return xs[n]", "return xs[n]")),
     "wrap-if": (body("xs.append(n)", "return xs"), body("if n:", "    xs.append(n)", "return xs")),
@@ -125,10 +133,40 @@ PAIRS = {
     "return": (body("return xs"), body("return None")),
     "ingredient": (body("n = len(xs)", "return 0"), body("n = len(xs)", "return len(xs)")),
     "tuple-target": (body("a, b = 1, 2", "return a"), body("b, a = 1, 2", "return a")),
-    "call-name": (
+    "call-name of the file": (
         "def is_prime(n):\n    return n\n\ndef is_primes(n):\n    return is_prime(n)\n",
         "def is_prime(n):\n    return n\n\ndef is_primes(n):\n    return is_primes(n)\n",
     ),
+    "none-test": (body("if n:", "    return 1"), body("if n is not None:", "    return 1")),
+    "none-test turned": (body("while not n.up:", "    n = 1"), body("while n.up is None:", "    n = 1")),
+    "none-test back": (body("return 1 if n is None else 2"), body("return 1 if not n else 2")),
+    "none-test of a default": (body("return n or 5"), body("return 5 if n is None else n")),
+    "test-guard": (body("if n.up > 1:", "    return 1"), body("if n and n.up > 1:", "    return 1")),
+    "test-guard of an index": (
+        body("while xs[n] or n.a:", "    n += 1"),
+        body("while n < len(xs) and (xs[n] or n.a):", "    n += 1"),
+    ),
+    "loop-cond": (body("while True:", "    xs.pop()"), body("while xs:", "    xs.pop()")),
+    "dict-view": (body("for k in xs:", "    n += k"), body("for k in xs.values():", "    n += k")),
+    "dict-view looked into": (body("return n in xs"), body("return n in xs.values()")),
+    "lit-arg": (body("return enumerate(xs)"), body("return enumerate(xs, 1)")),
+    "lit-arg of none": (body("return xs.pop()"), body("return xs.pop(0)")),
+    "type-test": (body("return isinstance(n, int)"), body("return isinstance(n, (int, float))")),
+    "copy": (body("n.append(xs)"), body("n.append(xs.copy())")),
+    "wrap in a list": (body("return []"), body("return [[]]")),
+    "const-inf": (body("best = 0", "return best"), body("best = float('inf')", "return best")),
+    "const-name": (body("return f(xs, n=0)"), body("return f(xs, n=n)")),
+    "yield": (body("yield f(n)"), body("yield from f(n)")),
+    "yield back": (body("yield from f(n)"), body("yield f(n)")),
+    "star": (body("return f(xs)"), body("return f(*xs)")),
+    "regex": (body(r"return f(r'\+a+$')"), body(r"return f(r'\+a*$')")),
+    "regex lazy": (body(r"return f(r'a+b')"), body(r"return f(r'a+?b')")),
+    "regex anchored": (body(r"return f(r'a+')"), body(r"return f(r'a+$')")),
+    "regex let loose": (body(r"return f(r'^a')"), body(r"return f(r'a')")),
+    "regex dot": (body(r"return f(r'a.b')"), body(r"return f(r'a\.b')")),
+    "add-return": (body("if n:", "    f(n)", "return 1"), body("if n:", "    return f(n)", "return 1")),
+    "insert-return": (body("xs.sort()"), body("xs.sort()", "return xs")),
+    "concat with what separates": (body("return xs + n"), body("return xs + '.' + n")),
     "default argument": ("def f(n=1):\n    return n\n", "def f(n=2):\n    return n\n"),
     "module constant": ("LIMIT = 3\n", "LIMIT = 4\n"),
     "class attribute": ("class A:\n    size = 3\n", "class A:\n    size = 4\n"),
@@ -146,6 +184,29 @@ def test_the_undoing_of_a_bug_is_among_the_candidates(kind: str) -> None:
     if kind.split(maxsplit=1)[0] in {one.edit.operator for one, _ in found(buggy)}:
         return
     assert kind in {"default argument", "module constant", "class attribute"}
+
+
+def test_a_type_that_is_handed_on_does_not_give_way_to_a_function() -> None:
+    texts = {text for _, text in found("def f(xs):\n    return convertible(float, xs)\n")}
+
+    assert "def f(xs):\n    return convertible(int, xs)\n" in texts
+    assert "def f(xs):\n    return convertible(abs, xs)\n" not in texts
+
+
+def test_a_large_number_is_not_nudged() -> None:
+    texts = {text for _, text in found(body("return n * 1000000"))}
+
+    assert not [text for text in texts if "1000000 + 1" in text or "1000001" in text]
+    assert body("return n * 10000000") in texts
+
+
+def test_what_is_escaped_in_a_pattern_stays_so() -> None:
+    edits = {
+        one.edit for one, _ in found(body(r"return f(r'\+\\+x')")) if one.edit.operator == "regex"
+    }
+    starts = body(r"return f(r'").rstrip("\n")
+
+    assert {edit.start - len(starts) for edit in edits} == {0, 4, 5, 6}
 
 
 def test_an_exception_of_the_failing_test_is_caught_where_it_was_raised() -> None:

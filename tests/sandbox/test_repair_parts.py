@@ -15,7 +15,7 @@ from sandbox.worker.repair.command import split
 from sandbox.worker.repair.examples import Example, examples_of, holds
 from sandbox.worker.repair.forks import Alarm, Expired, beat, each
 from sandbox.worker.repair.inputs import Call, mutated, normal, plain
-from sandbox.worker.repair.spectrum import Tracer, ochiai, project_file
+from sandbox.worker.repair.spectrum import Tracer, apart, ochiai, project_file
 
 
 @pytest.mark.parametrize(
@@ -119,6 +119,28 @@ def test_ochiai_is_one_where_only_failing_tests_go() -> None:
     scores = ochiai([({bad, both}, True), ({both, good}, False), ({good}, False)])
 
     assert scores == {bad: 1.0, both: pytest.approx(0.7071, abs=1e-4)}
+
+
+@pytest.mark.parametrize(
+    ("entered", "groups"),
+    [
+        ({"a": "f", "b": "f"}, [["a", "b"]]),
+        ({"a": "f", "b": "g"}, [["a"], ["b"]]),
+        ({"a": "f", "b": "g", "c": "g"}, [["b", "c"], ["a"]]),
+        ({"a": "mf", "b": "mg", "ok": "m"}, [["a"], ["b"]]),  # m: a door that all go through
+        ({"a": "fg", "b": "g"}, [["a"], ["b"]]),  # f calls g
+        ({"a": "fg", "b": "gh", "c": "fh"}, [["a", "b", "c"]]),
+        ({"a": "", "b": "f"}, [["a"], ["b"]]),
+    ],
+)
+def test_failing_tests_that_suspect_different_functions_are_apart(
+    entered: dict[str, str], groups: list[list[str]]
+) -> None:
+    lines = {name: ("m.py", at) for at, name in enumerate("fghm")}
+    spectra = {test: {lines[name] for name in names} for test, names in entered.items()}
+    owners = {line: ("m.py", 10 * line[1]) for line in lines.values()}
+
+    assert apart(spectra, [t for t in entered if t != "ok"], owners) == groups
 
 
 def test_lines_are_traced_in_the_projects_own_files_only(tmp_path: Path) -> None:

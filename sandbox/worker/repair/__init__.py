@@ -8,7 +8,7 @@ here writes to the workspace.
     source, scope, site           a file as true text, a function, one place in it
     literals, operations, calls,
     expressions, statements,
-    branches                      the operators: a site in, splices out
+    branches, idioms              the operators: a site in, splices out
     generate                      all single edits on suspicious lines
     forks, items, bench, swap     many candidates a fork in a warm process
     spectrum, localise            which lines are suspicious
@@ -80,8 +80,6 @@ def _request(arguments: Dict[str, Any], context: Any) -> Dict[str, Any]:
         paths = sorted({test.split("::")[0] for test in others})
     if paths:
         paths = sorted({*paths, *(test.split("::")[0] for test in failing)})
-    elif arguments.get("options", {}).get("near"):
-        paths = sorted({test.split("::")[0] for test in failing})
     return {
         "operation": arguments["operation"],
         "workspace": os.path.realpath(context.workspace),

@@ -32,7 +32,8 @@ def behaviours(bench: Bench, table: Dict[str, Any], request: Dict[str, Any]) -> 
     Returns:
         For each candidate in the order asked: its cluster (numbered by first member; -1 where it
         could not be run in this process) and how many examples it makes true; how many inputs,
-        seeds (different arguments that the tests gave) and examples there are.
+        seeds (different arguments that the tests gave) and examples there are, and how many
+        examples do not hold as the code is (`unheld`).
     """
     files = Files(request["workspace"], table.get("files", {}))
     budget = Budget(float(request["cpu_s"]), float(request["wall_s"]) * 0.8)
@@ -78,6 +79,7 @@ def _clustered(candidates: List[Candidate], seen: Dict[int, Dict[str, Any]]) -> 
         "inputs": len(next((r["outputs"] for n, r in seen.items() if n >= 0 and r["outputs"]), ())),
         "seeds": base["seeds"],
         "examples": len(useful),
+        "unheld": sum(not base["examples"][i] for i in useful),
         "targets": base["targets"],
     }
 

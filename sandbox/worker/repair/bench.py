@@ -27,17 +27,24 @@ class Bench:
         self.alarm = Alarm()
         self.full: Set[str] = set()
         self.cpu: Dict[str, float] = {}
+        self.failed_after: Dict[str, float] = {}
         self.errors: Dict[str, str] = {}
         self.where: Dict[str, List[List[Any]]] = {}
         self.hangs: Set[str] = set()
 
     def state(self) -> Dict[str, Any]:
         """What was learnt, as plain data for another process."""
-        return {"cpu": self.cpu, "full": sorted(self.full), "hangs": sorted(self.hangs)}
+        return {
+            "cpu": self.cpu,
+            "failed_after": self.failed_after,
+            "full": sorted(self.full),
+            "hangs": sorted(self.hangs),
+        }
 
     def restore(self, state: Dict[str, Any]) -> None:
         """Take over what another process learnt."""
         self.cpu = dict(state["cpu"])
+        self.failed_after = dict(state["failed_after"])
         self.full = set(state["full"])
         self.hangs = set(state["hangs"])
 
@@ -46,12 +53,15 @@ class Bench:
         return max(self.cpu.values(), default=0.0)
 
     def limit(self, test: str) -> float:
-        """CPU seconds that a test may take with an edit."""
+        """CPU seconds that a test may take with an edit.
+
+        A failing test ends early, so that its own time is the least it may need.
+        """
         own = self.cpu.get(test)
         if own is None:
             file = test.partition("::")[0]
             beside = [s for t, s in self.cpu.items() if t.partition("::")[0] == file]
-            own = max(beside, default=self.slowest())
+            own = max(max(beside, default=self.slowest()), self.failed_after.get(test, 0.0))
         return min(MOST_S, max(LEAST_S, TIMES * own))
 
     def run(self, test: str, *, cpu_s: "float | None" = None) -> items.Report:
@@ -99,6 +109,8 @@ class Bench:
             self.where[test] = where
             if outcome == items.EXPIRED:
                 self.hangs.add(test)
+            else:
+                self.failed_after[test] = cpu
         return kept
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import builtins
 import collections
 import datetime as dt
 import decimal
@@ -100,18 +101,27 @@ def methods(site: Site) -> Iterator[Splice]:
 
 
 def functions(site: Site) -> Iterator[Splice]:
-    """Another function called: of the same family, or another of the same file."""
+    """Another function: a built-in one of the same family, or another of the same file.
+
+    A type that is handed on and not called gives way to types only: what takes it may ask for one.
+    """
     node, parent = site.node, site.parent
     if not isinstance(node, ast.Name) or not isinstance(node.ctx, ast.Load):
         return
+    called = isinstance(parent, ast.Call) and parent.func is node
     for name in _neighbours(node.id, _FUNCTIONS):
-        yield Splice("method", site.start, site.end, name)
-    if not (isinstance(parent, ast.Call) and parent.func is node):
+        if called or _is_type(name) or not _is_type(node.id):
+            yield Splice("call-name", site.start, site.end, name)
+    if not called:
         return
     tops = [n.name for n in site.source.tree.body if isinstance(n, FUNCTIONS)]
     if node.id in tops:
         for name in difflib.get_close_matches(node.id, [t for t in tops if t != node.id], 4, 0.3):
             yield Splice("call-name", site.start, site.end, name)
+
+
+def _is_type(name: str) -> bool:
+    return isinstance(getattr(builtins, name, None), type)
 
 
 def ranges(site: Site) -> Iterator[Splice]:

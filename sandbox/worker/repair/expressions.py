@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 from typing import Iterator
 
+from .literals import large
 from .scope import is_atom
 from .site import Site, stand_in
 from .source import Splice
@@ -26,6 +27,8 @@ _TAILS = {
     "": (" + 1", " - 1", " * 2", " // 2", "[::-1]", "[1:]", "[:-1]", ".lower()", ".strip()", "[0]", "[-1]"),
 }  # fmt: skip
 
+_SEPARATORS = (" ", ", ", ",", "-", "_", ".", ":", "/", "\n")
+
 
 def wrapped(site: Site) -> Iterator[Splice]:
     """The expression inside a call of a built-in, or with a small tail behind it."""
@@ -42,7 +45,7 @@ def wrapped(site: Site) -> Iterator[Splice]:
             isinstance(node, ast.Call) and getattr(node.func, "id", "") == name
         ):
             yield site.replace("wrap", f"{name}({argument})", atom=True)
-    for tail in _TAILS.get(kind, ()):
+    for tail in () if large(node) else _TAILS.get(kind, ()):
         yield site.replace("wrap", f"{operand}{tail}", atom=tail[0] in "[.")
     if kind in ("int", ""):
         yield site.replace("wrap", f"-{operand}", atom=True)
@@ -239,7 +242,7 @@ def elements(site: Site) -> Iterator[Splice]:
 
 
 def chains(site: Site) -> Iterator[Splice]:
-    """A short string of the function added to a chain of additions, before, between, behind."""
+    """A short string of the function, or one that separates, added to a chain of additions, before, between, behind."""
     node, parent = site.node, site.parent
     if (
         not isinstance(node, ast.BinOp)
@@ -250,7 +253,7 @@ def chains(site: Site) -> Iterator[Splice]:
     if site.scope.kind(node) not in ("str", ""):
         return
     where = site.source.span(node.right)[0]
-    for string in dict.fromkeys([*site.scope.strings, " ", ", ", "-"]):
+    for string in dict.fromkeys([*site.scope.strings, *_SEPARATORS]):
         literal = repr(string)
         yield Splice("concat", where, where, f"{literal} + ")
         yield Splice("concat", site.end, site.end, f" + {literal}")

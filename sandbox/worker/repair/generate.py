@@ -5,7 +5,7 @@ from __future__ import annotations
 import ast
 from typing import Callable, Iterator, NamedTuple
 
-from . import branches, calls, expressions, literals, operations, statements
+from . import branches, calls, expressions, idioms, literals, operations, statements
 from .scope import FUNCTIONS, Function, Scope
 from .site import Site
 from .source import Source, Splice, leftmost, tightened
@@ -22,6 +22,15 @@ OPERATORS: tuple[Operator, ...] = (
     operations.logic,
     operations.negations,
     operations.shifts,
+    idioms.none_tests,
+    idioms.type_tests,
+    idioms.spread,
+    idioms.short_of_arguments,
+    idioms.views,
+    idioms.endless,
+    idioms.infinite,
+    idioms.patterns,
+    statements.forgotten_returns,
     calls.ranges,
     calls.keywords,
     calls.folds,
@@ -41,6 +50,9 @@ OPERATORS: tuple[Operator, ...] = (
     statements.handlers,
     expressions.other_names,
     expressions.returned,
+    idioms.named_constants,
+    idioms.copied,
+    idioms.guarded_tests,
     expressions.wrapped,
     calls.mapped_keys,
     expressions.chains,

@@ -6,12 +6,13 @@ does not agree with what is known of the test, the full protocol of pytest is us
 
 from __future__ import annotations
 
+import contextlib
 import itertools
 import random
 import sys
 import time
 import traceback
-from typing import Any
+from typing import Any, Iterator
 
 from .forks import Alarm, Expired
 
@@ -46,7 +47,8 @@ def _quick(item: Any) -> None:
     state = item.session._setupstate
     try:
         state.setup(item)
-        item.runtest()
+        with _subtests_that_fail(item):
+            item.runtest()
     finally:
         state.teardown_exact(None)
         if hasattr(item, "_request"):
@@ -55,6 +57,27 @@ def _quick(item: Any) -> None:
     collected = item.__dict__.pop("_excinfo", None)  # unittest's failures are kept, not raised
     if collected:
         raise collected[0].value
+
+
+@contextlib.contextmanager
+def _subtests_that_fail(item: Any) -> Iterator[None]:
+    """The first subtest of unittest that fails ends its test, and is kept like other failures.
+
+    pytest would report each one, which costs more than the tests themselves.
+    """
+    if not hasattr(item, "addSubTest"):
+        yield
+        return
+
+    def keep(case: Any, _subtest: Any, error: Any) -> None:
+        if error is not None:
+            item.addFailure(case, error)
+
+    item.addSubTest, item.failfast = keep, True
+    try:
+        yield
+    finally:
+        del item.addSubTest, item.failfast
 
 
 class _Listener:

@@ -46,6 +46,12 @@ def _signed(node: ast.AST | None) -> int | float | None:
     return None
 
 
+def large(node: ast.AST) -> bool:
+    """Whether the node is a number that is not nudged."""
+    value = _signed(node)
+    return value is not None and abs(value) >= SMALL
+
+
 def _near(value: int, others: list[int]) -> list[int]:
     near = [0, 1, -1, 2, -value, value * 2, value * 10]
     if abs(value) < SMALL:

@@ -13,7 +13,7 @@ from .bench import Bench, Budget
 from .forks import each
 from .generate import Found, candidates, units
 from .source import Source
-from .spectrum import Lines, Tracer, ochiai, project_file
+from .spectrum import Lines, Tracer, apart, ochiai, project_file
 
 Suspicion = Dict[Tuple[str, int], float]
 _HEAD = re.compile(r"(\w+|[<>=!+*/%&|^-]+)$")
@@ -65,6 +65,7 @@ def localise(bench: Bench, request: Dict[str, Any]) -> Tuple[Dict[str, Any], Dic
         errors={test: bench.errors.get(test, "") for test in red},
         seconds=round(time.monotonic() - begun, 3),
         cover={path: _covering(spectra, path)[:50] for path in sources},
+        groups=apart(spectra, red, _owners(sources)),
     )
     return answer, table
 
@@ -156,8 +157,7 @@ def _rows(
 def _score(source: Source, found: Found, lines: Dict[int, float]) -> float:
     first = source.line_of(found.edit.start)
     last = source.line_of(max(found.edit.start, found.edit.end - 1))
-    near = [lines.get(line, 0.0) for line in {found.line, first, last}]
-    best = max(near)
+    best = max(lines.get(line, 0.0) for line in (found.line, *range(first, last + 1)))
     if best == 0.0:  # a line inside a statement that began above
         above = [score for line, score in lines.items() if first - 12 <= line <= first]
         best = max(above, default=0.0) * 0.9
@@ -203,6 +203,16 @@ def _bindings(tree: ast.Module) -> Iterator[Tuple[ast.stmt, List[str]]]:
             targets = node.targets if isinstance(node, ast.Assign) else [node.target]
             names = [getattr(n, "id", getattr(n, "attr", "")) for t in targets for n in ast.walk(t)]
             yield node, [name for name in names if name]
+
+
+def _owners(sources: Dict[str, Source]) -> Dict[Tuple[str, int], Tuple[str, int]]:
+    """For each line of a function, which function that is: its file and first line."""
+    return {
+        (path, line): (path, unit.lineno)
+        for path, source in sources.items()
+        for unit in units(source)
+        for line in range(unit.lineno, (unit.end_lineno or unit.lineno) + 1)
+    }
 
 
 def _by_file(lines: Lines) -> Dict[str, List[int]]:

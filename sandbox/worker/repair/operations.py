@@ -21,7 +21,8 @@ _COMPARE = {
     ast.Is: "is",
     ast.IsNot: "is not",
 }
-_ORDER = ("<", "<=", ">", ">=", "==", "!=")
+_ORDER = ("<", "<=", ">", ">=")
+_EQUAL = ("==", "!=")
 _ARITHMETIC = {
     ast.Add: "+",
     ast.Sub: "-",
@@ -51,7 +52,11 @@ def _token(site: Site, left: ast.AST, right: ast.AST, symbol: str) -> tuple[int,
 
 
 def comparisons(site: Site) -> Iterator[Splice]:
-    """Another comparison; membership and identity turned round."""
+    """Another comparison; membership and identity turned round.
+
+    Equality for an order, or an order for equality, is an operator of its own: a bug that tests an
+    order where the values should be equal is rare.
+    """
     node = site.node
     if not isinstance(node, ast.Compare):
         return
@@ -62,7 +67,8 @@ def comparisons(site: Site) -> Iterator[Splice]:
         if where is None:
             continue
         for new in _other_comparisons(symbol):
-            yield Splice("cmp", where[0], where[1], new)
+            same_kind = (symbol in _ORDER) == (new in _ORDER)
+            yield Splice("cmp" if same_kind else "cmp-kind", where[0], where[1], new)
     if len(node.ops) == 1 and isinstance(node.ops[0], (ast.In, ast.NotIn)):
         left, right = site.of(node.left), site.of(node.comparators[0])
         start, end = site.source.span(node.left)[0], site.source.span(node.comparators[0])[1]
@@ -71,9 +77,9 @@ def comparisons(site: Site) -> Iterator[Splice]:
 
 
 def _other_comparisons(symbol: str) -> list[str]:
-    if symbol in _ORDER:
-        others = [s for s in _ORDER if s != symbol]
-        return [*others, "in", "not in"] if symbol in ("==", "!=") else others
+    if symbol in (*_ORDER, *_EQUAL):
+        others = [s for s in (*_ORDER, *_EQUAL) if s != symbol]
+        return [*others, "in", "not in"] if symbol in _EQUAL else others
     turned = {"in": ["not in", "=="], "not in": ["in", "!="], "is": ["is not", "=="]}
     return turned.get(symbol, ["is", "!="])
 
@@ -216,9 +222,11 @@ def augmented(site: Site) -> Iterator[Splice]:
     if isinstance(node, ast.AugAssign) and type(node.op) in _ARITHMETIC:
         start, end = site.source.span(node.target)[1], site.source.span(node.value)[0]
         target, own = site.of(node.target), _ARITHMETIC[type(node.op)]
-        for symbol in ("+", "-", "*", "//", "/", "%", "**", "|", "&", "^", ""):
+        for symbol in ("+", "-", "*", "//", "/", "%", "**", "|", "&", "^"):
+            kin = (symbol in _BITS) == (own in _BITS)
             if symbol != own:
-                yield Splice("aug-op", start, end, f" {symbol}= ")
+                yield Splice("aug-op" if kin else "aug-assign", start, end, f" {symbol}= ")
+        yield Splice("aug-assign", start, end, " = ")
         turned = f"{target} = {site.operand(node.value)} {own} {target}"
         yield Splice("aug-op", site.start, site.end, turned)
     elif isinstance(node, ast.Assign) and len(node.targets) == 1:

@@ -10,7 +10,7 @@ import math
 import os
 import sys
 from types import CodeType, FrameType
-from typing import Any, Callable, Dict, Iterable, Optional, Set, Tuple
+from typing import Any, Callable, Dict, Iterable, List, Optional, Set, Tuple
 
 Lines = Set[Tuple[str, int]]
 
@@ -120,3 +120,41 @@ def ochiai(runs: Iterable[Tuple[Lines, bool]]) -> Dict[Tuple[str, int], float]:
             if is_failure:
                 failed[line] = failed.get(line, 0) + 1
     return {line: n / math.sqrt(failures * covered[line]) for line, n in failed.items()}
+
+
+def apart(
+    spectra: Dict[str, Lines], red: List[str], owners: Dict[Tuple[str, int], Tuple[str, int]]
+) -> List[List[str]]:
+    """Failing tests in groups that suspect different functions: they may be different bugs.
+
+    A test suspects most the function that the fewest tests enter. Tests that suspect the same
+    function are one group, also by way of others.
+
+    Args:
+        spectra: The lines that each test ran.
+        red: The failing tests.
+        owners: For each line of a function, which function that is.
+
+    Returns:
+        The groups, the largest first; each in the order of `red`.
+    """
+    entered = {
+        t: {owners[line] for line in lines if line in owners} for t, lines in spectra.items()
+    }
+    counts: Dict[Tuple[str, int], int] = {}
+    for functions in entered.values():
+        for function in functions:
+            counts[function] = counts.get(function, 0) + 1
+    groups: List[Tuple[Set[Tuple[str, int]], Set[str]]] = []
+    for test in red:
+        own = entered.get(test, set())
+        least = min((counts[function] for function in own), default=0)
+        suspects = {function for function in own if counts[function] == least}
+        tests = {test}
+        for group in [g for g in groups if g[0] & suspects]:
+            groups.remove(group)
+            suspects |= group[0]
+            tests |= group[1]
+        groups.append((suspects, tests))
+    found = [[test for test in red if test in tests] for _, tests in groups]
+    return sorted(found, key=lambda tests: (-len(tests), red.index(tests[0])))

@@ -67,8 +67,12 @@ def deleted(site: Site) -> Iterator[Splice]:
             site.source.starts[last] if last < len(site.source.starts) else len(site.source.text)
         )
         yield Splice(operator, start, whole, "")
-    if isinstance(node, ast.If) and not chained and alone(site) and not node.orelse:
-        yield Splice("unwrap-if", site.start, site.end, dedented(site, node.body))
+    if isinstance(node, ast.If) and not chained and alone(site):
+        if not node.orelse:
+            yield Splice("unwrap-if", site.start, site.end, dedented(site, node.body))
+        elif _lines(site, node.orelse[0]).startswith("elif"):
+            after = site.source.span(node.orelse[0])[0]
+            yield Splice("drop-branch", site.start, after + len("el"), "")
 
 
 def _without_elif(site: Site, node: ast.AST) -> Iterator[Splice]:
@@ -203,6 +207,20 @@ def steps(site: Site) -> Iterator[Splice]:
                 yield Splice(
                     "insert-step", site.end, site.end, f"{newline}{indent}{name} {symbol}= 1"
                 )
+
+
+def forgotten_returns(site: Site) -> Iterator[Splice]:
+    """What a block ends with is returned; a variable is returned at the end of the function."""
+    node, function = site.node, site.scope.function
+    block, at = block_of(site)
+    if not block or at != len(block) - 1 or not isinstance(node, ast.stmt) or not alone(site):
+        return
+    if isinstance(node, ast.Expr) and isinstance(node.value, ast.Call):
+        yield Splice("add-return", site.start, site.start, "return ")
+    if site.parent is function and not isinstance(node, (*_JUMPS, *FUNCTIONS)):
+        indent, newline = site.source.indent(block[0].lineno), site.source.newline
+        for name in site.scope.names(node.end_lineno or site.line):
+            yield Splice("insert-return", site.end, site.end, f"{newline}{indent}return {name}")
 
 
 def copies(site: Site) -> Iterator[Splice]:

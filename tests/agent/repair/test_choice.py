@@ -48,6 +48,17 @@ def test_of_patches_that_do_the_same_the_shortest_of_a_trusted_operator_is_shown
     assert only.members == (1, 0, 2)
 
 
+def test_where_every_kind_of_edit_does_the_same_the_code_is_taken_out() -> None:
+    kinds = ("const-bool", "negate", "swap-args", "unwrap", "const-str")
+    patches = [*((kind, 3) for kind in kinds), ("drop-branch", 40)]
+
+    (only,) = clusters(patches, [behaviour(0)] * len(patches))
+    assert only.members[0] == 5
+
+    (few,) = clusters([patches[0], patches[5]], [behaviour(0)] * 2)
+    assert few.members[0] == 0
+
+
 def test_patches_that_could_not_be_compared_are_clusters_of_their_own() -> None:
     found = clusters([("cmp", 5), ("cmp", 5)], [behaviour(-1), behaviour(-1)])
 
@@ -82,5 +93,36 @@ def test_little_behind_a_patch_makes_it_a_proposal(operator: str, facts: dict[st
     assert sure(operator, **facts) < CONFIDENT
 
 
+def test_another_built_in_function_is_less_of_a_witness_than_a_neighbouring_method() -> None:
+    patches = [("method", 5), ("call-name", 5)]
+
+    first, second = clusters(patches, [behaviour(0), behaviour(1)])
+
+    assert first.members == (0,)
+    assert first.share > CONFIDENT > second.share
+    assert sure("call-name", red=1, seeds=2) < CONFIDENT
+    assert sure("call-name", inputs=0) < CONFIDENT
+
+
 def test_one_failing_test_with_an_example_that_holds_is_enough() -> None:
     assert sure("method", red=1, seeds=2, held=1) == 1.0
+
+
+@pytest.mark.parametrize(
+    ("operators", "trusted"),
+    [
+        (("ingredient", "elif-copy"), False),
+        (("aug-assign", "call-name", "wrap"), False),
+        (("ingredient", "cmp"), True),
+        (("wrap", "const-str"), True),
+        (("aug-op",), True),
+    ],
+)
+def test_one_failing_test_alone_needs_an_operator_that_is_mostly_right(
+    operators: tuple[str, ...], trusted: bool
+) -> None:
+    patches = [(operator, 5) for operator in operators]
+    (only,) = clusters(patches, [behaviour(0)] * len(patches))
+
+    assert (confidence(only, patches, red=1, seeds=12, inputs=50) >= CONFIDENT) is trusted
+    assert confidence(only, patches, red=2, seeds=12, inputs=50) >= CONFIDENT

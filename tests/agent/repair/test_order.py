@@ -66,7 +66,8 @@ def test_every_operator_that_makes_candidates_has_a_cost() -> None:
         "        if x and not n < 3 or u in xs:\n            continue\n        elif n == 2:\n"
         "            break\n        else:\n            t = max(xs) * 0.5\n        xs.append(x + 'b' + u)\n"
         "        t += n - 1\n    try:\n        n = int(u.lower(), 2)\n    except ValueError:\n"
-        "        return None\n    while n:\n        n -= 1\n    return sorted(g(xs)) if n else [d['a'], 2, True]\n"
+        "        return None\n    while True:\n        n -= 1\n    if isinstance(n, int) and xs.a > 1:\n"
+        "        best = 0\n        yield best\n    re.match(r'a+', u.get(n))\n    while n:\n        n -= 1\n    return sorted(g(xs)) if n else [d['a'], 2, True]\n"
     )
     source = Source("m.py", code.encode())
     made = {c.edit.operator for c in candidates(source, lambda _line: 1.0, ("KeyError",))}
