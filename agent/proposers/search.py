@@ -14,6 +14,7 @@ from agent.proposers.proposer import Done, Proposal, Situation, ToolCall
 from agent.proposers.search_calls import (
     Mind,
     answer,
+    counted,
     cpu,
     failing,
     give_up,
@@ -118,7 +119,8 @@ def _localised(situation: Situation, mind: Mind) -> Proposal:
     }
     if not rows:
         return _nothing(situation, mind, "no failing test runs a line of the project's own code")
-    text = f"{len(rows)} single edits on {mind['lines']} lines; most suspicious: {place}."
+    where = counted(mind["lines"], "line", "lines")
+    text = f"{len(rows)} single edits on {where}; most suspicious: {place}."
     known = order.remembered(rows, situation.recalled)[: budget.REMEMBERED.candidates]
     if known:
         rest = [number for number in mind["queue"] if number not in set(known)]
@@ -160,7 +162,7 @@ def _tried(situation: Situation, mind: Mind) -> Proposal:
         return replace(proposal, candidates=tried)
     if more and not (found and part == "wider"):
         share = budget.RIVALS if found else budget.WIDER
-        text = f"{found} patches pass; looking for rivals." if found else f"Nothing among {tried}."
+        text = f"{_pass(found)}; looking for rivals." if found else f"Nothing among {tried}."
         if part == "likely" and not found:
             mind["plan"] = stages.revised(mind["plan"], "no likely edit passes")
         proposal = _try(situation, {**mind, "part": "wider"}, share, text)
@@ -254,6 +256,10 @@ def _nothing(situation: Situation, mind: Mind, reason: str) -> Proposal:
     return _next_group(situation, {**mind, "groups": groups.passed_over(mind["groups"])}, reason)
 
 
+def _pass(number: int) -> str:
+    return counted(number, "patch passes", "patches pass")
+
+
 def _compare(situation: Situation, mind: Mind) -> Proposal:
     mind = show(mind, choose=("active", ""))
     ids = [row["ids"] for row in mind["plausible"]]
@@ -264,7 +270,7 @@ def _compare(situation: Situation, mind: Mind) -> Proposal:
         ids=ids,
         cpu_s=cpu(situation, budget.BEHAVIOURS_S),
     )
-    text = f"{len(ids)} patches pass; comparing what they do."
+    text = f"{_pass(len(ids))}; comparing what they do."
     return say({**mind, "stage": "comparing"}, text, calls=(call,))
 
 
@@ -292,7 +298,8 @@ def _compared(situation: Situation, mind: Mind) -> Proposal:
         }
         for c in found[: budget.CLUSTERS]
     ]
-    note = f"{len(plausible)} patches, {len(found)} behaviours on {data['inputs']} inputs"
+    made = counted(len(plausible), "patch", "patches")
+    note = f"{made}, {counted(len(found), 'behaviour', 'behaviours')} on {data['inputs']} inputs"
     mind = show(mind, choose=("done", note), wider=_open(mind, "wider"), pairs=_open(mind, "pairs"))
     done_with: Mind = {"queue": [], "paired": [], "plausible": []}
     return _apply({**mind, **done_with, "clusters": clusters}, "")
@@ -349,7 +356,8 @@ def _claim(mind: Mind) -> Proposal:
     change = chosen["changes"][0]
     edit = {"operator": chosen["operator"], "old": change["old"], "new": change["new"]}
     sure = chosen["confidence"]
-    notes = [f"{mind['tried']} candidates tried; {chosen['members']} do the same as this one."]
+    same = counted(chosen["members"] - 1, "other does", "others do")
+    notes = [f"{mind['tried']} candidates tried; {same} the same as this one."]
     if "groups" in mind:
         sure = groups.confidence(mind["groups"])
         notes = [f"{mind['tried']} candidates tried; {groups.told(mind['groups'])}."]

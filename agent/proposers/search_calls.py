@@ -43,6 +43,11 @@ def cpu(situation: Situation, wanted: float) -> float:
     return budget.cpu_seconds(wanted, float(situation.remaining.get("seconds", wanted * 4)))
 
 
+def counted(number: int, one: str, many: str) -> str:
+    """A number with what is counted: `1 patch passes`, `3 patches pass`."""
+    return f"{number} {one if number == 1 else many}"
+
+
 def show(mind: Mind, **changes: tuple[str, str]) -> Mind:
     """The mind with some stages of its plan in another state, each with its note."""
     return {**mind, "plan": stages.moved(mind["plan"], **changes)}

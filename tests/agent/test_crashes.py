@@ -17,7 +17,7 @@ from tests.model_wire import Request
 from tests.sessions import copy_red_test
 
 SEEDS = range(5)
-MANY = range(150)
+MANY = range(90)
 KINDS = (
     "session_started",
     "environment_ready",
