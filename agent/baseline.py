@@ -17,15 +17,46 @@ INSTRUCTIONS_KEPT = 8_000
 """Characters of the repository's own words to agents that a proposer is given."""
 
 
+NO_TESTS = 5
+"""What pytest ends with where it found none."""
+AGAIN = 50
+"""Index, in step 0, of the second run of the red tests."""
+
+
 class NothingFails(Exception):
     """The tests that were to be made green are green already; the text says which."""
+
+
+class NoTestRan(Exception):
+    """No test reported, so that there is nothing to search against.
+
+    Args:
+        happened: What came instead, as one sentence without a full stop.
+        remedy: What the reader does next.
+    """
+
+    def __init__(self, happened: str, *, remedy: str) -> None:
+        super().__init__(happened)
+        self.remedy = remedy
 
 
 def take(workbench: Workbench, site: Site, *, limit_s: float) -> Observation:
     """Run the tests on the code as it was found: action 0 of step 0."""
     workbench.begin_step(0)
-    timeout_s = min(1800.0, max(30.0, limit_s / 3))
-    arguments = {"command": site.test_command, "timeout_s": timeout_s}
+    arguments = {"command": site.test_command, "timeout_s": _timeout_s(limit_s)}
+    return RUN_TESTS.call(workbench, arguments, origin="user")
+
+
+def confirm(
+    workbench: Workbench, site: Site, found: Observation, *, limit_s: float
+) -> Observation | None:
+    """Run the red tests once more: one red may be chance. None where none can be run alone."""
+    red = _red(found)
+    if not red or found.data.get("runner") != "pytest":
+        return None
+    workbench.begin_step(0, index=AGAIN)
+    timeout_s = _timeout_s(limit_s)
+    arguments = {"command": site.test_command, "tests": list(red), "timeout_s": timeout_s}
     return RUN_TESTS.call(workbench, arguments, origin="user")
 
 
@@ -35,13 +66,29 @@ def tests_of(baseline: Observation) -> Sequence[dict[str, Any]]:
     return [test for test in tests if isinstance(test, dict)] if isinstance(tests, list) else []
 
 
-def to_make_green(task: Task, baseline: Observation) -> tuple[str, ...]:
-    """The red tests; only those that the user named, where some were named.
+def unstable(baseline: Observation, again: Observation | None) -> tuple[str, ...]:
+    """Tests that were red at first and passed when they were run once more."""
+    if again is None:
+        return ()
+    passed = {test["id"] for test in tests_of(again) if test["outcome"] == "passed"}
+    return tuple(test for test in _red(baseline) if test in passed)
+
+
+def to_make_green(
+    task: Task, baseline: Observation, again: Observation | None = None
+) -> tuple[str, ...]:
+    """The tests that are red each time; only those that the user named, where some were named.
 
     Raises:
-        NothingFails: None of the named tests is red.
+        NothingFails: None of the named tests is red each time.
     """
-    red = tuple(test["id"] for test in tests_of(baseline) if test["outcome"] in ("failed", "error"))
+    unsure = unstable(baseline, again)
+    red = tuple(test for test in _red(baseline) if test not in unsure)
+    if unsure and not red:
+        raise NothingFails(
+            f"{', '.join(unsure[:5])} was red once and green when run again; make it stable, "
+            "or name a test that is red each time with --failing"
+        )
     if not task.failing:
         return red
     named = tuple(test for test in red if any(_means(name, test) for name in task.failing))
@@ -69,6 +116,42 @@ def facts(
         },
         "instructions": _instructions(workbench, site),
     }
+
+
+def why_none_ran(baseline: Observation) -> NoTestRan | None:
+    """Why no test reported; None where one did, or where there is none to run."""
+    if tests_of(baseline):
+        return None
+    if baseline.timed_out:
+        return NoTestRan(
+            f"the tests did not end within {baseline.seconds:.0f} s",
+            remedy="give a command that ends with --test, or more time with --timeout",
+        )
+    errors = baseline.data.get("collection_errors")
+    if isinstance(errors, list) and errors and isinstance(errors[0], dict):
+        said = " ".join(str(errors[0].get("message", "")).split())[-200:]
+        return NoTestRan(
+            f"the tests cannot be collected: {errors[0].get('path')}: {said}",
+            remedy="declare what they need in the project, or install it with --setup",
+        )
+    if baseline.exit_code == NO_TESTS and baseline.data.get("complete"):
+        return None
+    lines = (baseline.stderr.strip() or baseline.stdout.strip()).splitlines()
+    return NoTestRan(
+        f"no test ran, and the command ended with {baseline.exit_code}: "
+        + (lines[-1].strip()[-200:].rstrip(".") if lines else "it said nothing"),
+        remedy="give the command that runs the tests with --test, what it needs with --setup",
+    )
+
+
+def _red(baseline: Observation) -> tuple[str, ...]:
+    return tuple(
+        test["id"] for test in tests_of(baseline) if test["outcome"] in ("failed", "error")
+    )
+
+
+def _timeout_s(limit_s: float) -> float:
+    return min(1800.0, limit_s, max(30.0, limit_s / 3))
 
 
 def _instructions(workbench: Workbench, site: Site) -> str:

@@ -6,7 +6,7 @@ import traceback
 from pathlib import Path
 
 from agent import disk
-from agent.baseline import NothingFails
+from agent.baseline import NoTestRan, NothingFails
 from agent.loop.nodes import Stopped
 from agent.models.names import KeyMissing, ModelNameError
 from agent.outcome import Outcome
@@ -42,7 +42,11 @@ def of(error: Exception, *, session_id: str, folder: Path) -> tuple[Outcome, str
             return Outcome.UNSOLVED, f"nothing fails: {error}"
         case Refused():
             outcome = error.outcome
-        case KeyMissing() | SandboxError() | MemoryUnavailable() | CheckpointRefused() | LogError():
+        case (
+            NoTestRan() | KeyMissing() | SandboxError() | MemoryUnavailable() | CheckpointRefused()
+        ):
+            outcome = Outcome.ENVIRONMENT
+        case LogError():
             outcome = Outcome.ENVIRONMENT
         case ModelNameError():
             outcome = Outcome.USAGE

@@ -248,7 +248,10 @@ class Session:
             )
         )
         found = self._baseline()
-        failing = baseline.to_make_green(self.task, found)
+        again = self._again(found)
+        for test in baseline.unstable(found, again):
+            self._say(f"{test} was red once and green when run again: it does not count.")
+        failing = baseline.to_make_green(self.task, found, again)
         mind = self._choose(found, failing)
         self._performers["model"] = mind.perform
         self._graph = build(self._nodes(mind, found, failing), saver)
@@ -336,16 +339,33 @@ class Session:
 
     def _baseline(self) -> Observation:
         """The tests as they are on what was found; from the log where it is known already."""
-        key = f"{self.id}/0/0"
-        if self._past and key in self._past.done:
-            return self._past.done[key]
+        if known := self._known(0):
+            return known
         observation = baseline.take(self._workbench, self._site, limit_s=self.task.limits.seconds)
         self._refuse(observation.verdict)
+        self._check_stop()
         return observation
 
+    def _known(self, index: int) -> Observation | None:
+        """A run of the tests that the log holds, if it came to its end: a stop may have cut it."""
+        known = self._past.done.get(f"{self.id}/0/{index}") if self._past else None
+        return known if known and known.data.get("complete") else None
+
+    def _again(self, found: Observation) -> Observation | None:
+        """The red tests once more; from the log where it is known already."""
+        if known := self._known(baseline.AGAIN):
+            return known
+        limit_s = self.task.limits.seconds
+        again = baseline.confirm(self._workbench, self._site, found, limit_s=limit_s)
+        self._check_stop()
+        return again
+
     def _choose(self, found: Observation, failing: tuple[str, ...]) -> Mind:
-        if self._model == minds.BUILTIN and not failing and baseline.tests_of(found):
-            raise NothingFails("all tests pass on the code as it was found")
+        if self._model == minds.BUILTIN and not failing:
+            if baseline.tests_of(found):
+                raise NothingFails("all tests pass on the code as it was found")
+            if why := baseline.why_none_ran(found):
+                raise why
         mind = minds.choose(
             self._model,
             base_url=self._base_url,
@@ -436,9 +456,12 @@ class Session:
         return patch
 
     def _say(self, text: str) -> None:
+        self._check_stop()
+        self._recorder.append(Noticed(text=text))
+
+    def _check_stop(self) -> None:
         if self._stop is not None:
             raise Stopped(self._stop)
-        self._recorder.append(Noticed(text=text))
 
     def _masked(self, text: str) -> str:
         return self._masks.mask(text, ALL_KINDS)

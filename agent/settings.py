@@ -301,7 +301,7 @@ def _parse(text: str, file: Path) -> dict[str, Any]:
     """Values by dotted key; tables are one deep."""
     try:
         tables = tomllib.loads(text)
-    except tomllib.TOMLDecodeError as error:
+    except (tomllib.TOMLDecodeError, RecursionError) as error:  # of one nested without end
         raise SettingsError(f"{file} is not TOML: {error}", remedy="mend that line") from error
     values: dict[str, Any] = {}
     for key, value in tables.items():

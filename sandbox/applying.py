@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import fcntl
 import os
 import stat
 import tempfile
@@ -57,10 +58,28 @@ def apply_to_tree(patch: str, base: Base, repo: Path) -> None:
     if not changes:
         return
     root = repo.resolve()
-    _refuse_changed(changes, base, root)
-    with tempfile.TemporaryDirectory(prefix="journeyman-apply-") as folder:
-        results = _work_out(patch, changes, root, Path(folder))
-    _lay(results, root)
+    with _alone(root):
+        _refuse_changed(changes, base, root)
+        with tempfile.TemporaryDirectory(prefix="journeyman-apply-") as folder:
+            results = _work_out(patch, changes, root, Path(folder))
+        _lay(results, root)
+
+
+@contextlib.contextmanager
+def _alone(root: Path) -> Iterator[None]:
+    """Hold the tree against another run's apply: what was looked at must still be so when written."""
+    try:
+        handle = os.open(root, os.O_RDONLY | os.O_DIRECTORY)
+    except OSError as error:
+        raise SandboxError(
+            f"The patch was not applied: {root} cannot be read ({error.strerror})",
+            remedy="Put the folder back where it was, or apply the patch by hand.",
+        ) from error
+    try:
+        fcntl.flock(handle, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(handle)
 
 
 def _refuse_changed(changes: Sequence[FileChange], base: Base, root: Path) -> None:

@@ -270,3 +270,7 @@ def find(client: docker.DockerClient, reference: str) -> str:
         return str(client.images.get(reference).id)
     except ImageNotFound:
         return ""
+    except APIError as error:
+        if error.status_code != 400:
+            raise
+        return ""  # what is no reference at all names no image

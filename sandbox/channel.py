@@ -103,7 +103,7 @@ class Channel:
         try:
             with self._sending:
                 self._stream.send(data)
-        except OSError as error:
+        except (OSError, ValueError) as error:  # the latter where it is closed
             raise self._lost(f"could not be written to ({error})") from error
 
     def receive(self, timeout_s: float) -> tuple[Message, Attachments]:

@@ -44,7 +44,7 @@ came for 2 minutes. It must not need a new process for that: there may be none t
 class ContainerLimits:
     """What a container may take; sizes in bytes. Files in it count as memory too."""
 
-    memory: int = 2048 * _MIB
+    memory: int = 4096 * _MIB
     processes: int = 512
     cpus: float = 2.0
     workspace: int = 1024 * _MIB

@@ -47,7 +47,7 @@ def read_node(repo: Path) -> NodeProject | None:
     """Read package.json; None where there is none that can be read."""
     try:
         package = json.loads(read_text(repo, "package.json"))
-    except ValueError:
+    except (ValueError, RecursionError):  # of one that is nested without end
         return None
     if not isinstance(package, dict):
         return None

@@ -28,7 +28,7 @@ def read_toml(repo: Path, name: str) -> dict[str, Any]:
     """A TOML file of the repository; empty when it is missing or broken."""
     try:
         return tomllib.loads(read_text(repo, name))
-    except tomllib.TOMLDecodeError:
+    except (tomllib.TOMLDecodeError, RecursionError):  # of one that is nested without end
         return {}
 
 

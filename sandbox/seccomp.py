@@ -5,6 +5,7 @@ of the supervisor, for good. Bytes as the kernel takes them: 8 an instruction.
 
     architecture must be ours   else the call fails
     a denied call               EPERM
+    prlimit of another process  EPERM: where all is one user, it could take the supervisor's away
     clone into new namespaces   EPERM; clone3 (whose flags a filter cannot see) ENOSYS, so that the
                                 C library falls back to clone
     socket of another family    EAFNOSUPPORT
@@ -29,6 +30,7 @@ class _Machine:
     audit: int
     socket: int
     clone: int
+    prlimit: int
     denied: tuple[int, ...]
     foreign_from: int | None = None
     """Numbers from here on belong to another convention of the same machine (x32)."""
@@ -45,6 +47,7 @@ _MACHINES = {
         audit=0xC000003E,
         socket=41,
         clone=56,
+        prlimit=302,
         foreign_from=0x40000000,
         denied=(
             *(101, 310, 311, 312),  # ptrace, process_vm_*, kcmp
@@ -63,6 +66,7 @@ _MACHINES = {
         audit=0xC00000B7,
         socket=198,
         clone=220,
+        prlimit=261,
         denied=(
             *(117, 270, 271, 272),  # ptrace, process_vm_*, kcmp
             *(217, 218, 219),  # add_key, request_key, keyctl
@@ -96,6 +100,10 @@ def _program(machine: _Machine) -> bytes:
         code += _when(_JUMP_IF_EQUAL, number, _ERRNO | _EPERM)
     code += _when(_JUMP_IF_EQUAL, _CLONE3, _ERRNO | _ENOSYS)
     code += [
+        _step(_JUMP_IF_EQUAL, machine.prlimit, if_false=4),
+        _step(_LOAD, _FIRST_ARGUMENT_AT),
+        *_when(_JUMP_IF_EQUAL, 0, _ALLOW),
+        _step(_RETURN, _ERRNO | _EPERM),
         _step(_JUMP_IF_EQUAL, machine.clone, if_false=4),
         _step(_LOAD, _FIRST_ARGUMENT_AT),
         *_when(_JUMP_IF_ANY, _NEW_NAMESPACES, _ERRNO | _EPERM),

@@ -7,7 +7,9 @@ is written file by file.
 
 from __future__ import annotations
 
+import contextlib
 import os
+import pwd
 import stat
 import tarfile
 from collections import Counter
@@ -22,7 +24,7 @@ from sandbox.base import Base, Entry, entry_of, git_mode
 from sandbox.errors import SandboxError
 from sandbox.patch_text import FileChange, parse_patch
 
-__all__ = ["Base", "Entry", "FileChange", "apply_to_tree", "capture", "parse_patch"]
+__all__ = ["Base", "Entry", "FileChange", "apply_to_tree", "capture", "check_folder", "parse_patch"]
 
 LARGEST_TREE: Final = 1 << 30
 MOST_ENTRIES: Final = 200_000
@@ -30,6 +32,9 @@ LEFT_OUT: Final = frozenset(
     {"node_modules", ".tox", ".nox", "__pycache__", ".mypy_cache", ".pytest_cache", ".ruff_cache"}
 )
 """Folders that tools make and can make again; virtual environments go by their `pyvenv.cfg`."""
+MOST_TOLD: Final = 5
+OF_THE_KERNEL: Final = ("proc", "sys", "dev")
+"""Folders of the root without files that lie still; `/dev/shm` is memory to work in."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,11 +54,11 @@ def capture(repo: Path, archive: Path) -> Base:
         archive: Where the archive goes, outside of `repo`.
 
     Raises:
-        SandboxError: It is no folder, a home folder or `/`, or too large.
+        SandboxError: As in `check_folder`, or it is too large.
     """
-    root = _checked(repo)
+    root = check_folder(repo)
     left_out: list[str] = []
-    found = list(_walk(root, "", left_out))
+    found = list(_walk(root, left_out))
     _refuse_large(root, found)
     entries: dict[str, Entry] = {}
     handle = os.open(archive, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
@@ -66,40 +71,92 @@ def capture(repo: Path, archive: Path) -> Base:
                 continue
             if entry is not None and ".git" not in item.path.split("/"):
                 entries[item.path] = entry
-    return Base.of(entries, tuple(left_out))
+    return Base.of(entries, tuple(_briefly(left_out)))
 
 
-def _checked(repo: Path) -> Path:
-    root = repo.resolve()
-    if not root.is_dir():
-        raise SandboxError(f"{repo} is no folder", remedy="Name a repository with --repo.")
-    home = Path.home().resolve()
-    if root == home or root in home.parents:
+def _briefly(left_out: list[str]) -> Iterator[str]:
+    """A line each, but of many with the same reason the first few and how many more there are."""
+    told: Counter[str] = Counter()
+    for line in left_out:
+        reason = line.rpartition(": ")[2]
+        told[reason] += 1
+        if told[reason] <= MOST_TOLD:
+            yield line
+    for reason, count in told.items():
+        if count > MOST_TOLD:
+            yield f"{count - MOST_TOLD} more: {reason}"
+
+
+def check_folder(repo: Path) -> Path:
+    """The full path of a folder that can be worked on.
+
+    Raises:
+        SandboxError: It is not there, cannot be read, or is no place of a project.
+    """
+    try:
+        root = repo.resolve(strict=True)
+        if not root.is_dir():
+            raise _no_project(f"{repo} is not a folder")
+        names = {entry.name for entry in root.iterdir()}
+    except FileNotFoundError as error:
+        raise _no_project(f"{repo} does not exist") from error
+    except (OSError, RuntimeError) as error:  # a loop of links is either, by Python's version
+        why = getattr(error, "strerror", None) or "its links lead in a circle"
+        raise _no_project(f"{str(repo)[:200]} cannot be read ({why})") from error
+    if any(root == home or root in home.parents for home in _homes()):
+        raise _no_project(f"{root} is a home folder or above one, not a repository")
+    if root.parts[1] in OF_THE_KERNEL and root.parts[:3] != ("/", "dev", "shm"):
+        raise _no_project(f"{root} holds what the kernel shows, no files of a project")
+    if names >= {"HEAD", "objects", "refs"}:
         raise SandboxError(
-            f"{root} is a home folder or above one, not a repository",
-            remedy="Go into the repository, or name it with --repo.",
+            f"{root} is a bare repository or git's own folder: it has no files to work on",
+            remedy="name a folder where its files are checked out, or make one with git clone",
         )
     return root
 
 
-def _walk(root: Path, folder: str, left_out: list[str]) -> Iterator[_Found]:
+def _no_project(happened: str) -> SandboxError:
+    return SandboxError(happened, remedy="name the project's folder with --repo")
+
+
+def _homes() -> Iterator[Path]:
+    """The user's home folder as the environment and as the system say it; `/` is one always."""
+    yield Path("/")
+    with contextlib.suppress(RuntimeError):  # neither knows one
+        yield Path.home().resolve()
+    with contextlib.suppress(KeyError):
+        yield Path(pwd.getpwuid(os.geteuid()).pw_dir).resolve()
+
+
+def _walk(root: Path, left_out: list[str]) -> Iterator[_Found]:
     """All that goes along, parents before children."""
+    waiting = [""]
+    while waiting:
+        folder = waiting.pop()
+        inside = []
+        for entry in _entries(root, folder, left_out):
+            path = f"{folder}/{entry.name}" if folder else entry.name
+            try:
+                status = entry.stat(follow_symlinks=False)
+            except OSError as error:  # it went away meanwhile
+                left_out.append(f"{path}: could not be read ({error.strerror})")
+                continue
+            if reason := _why_not(entry, status):
+                left_out.append(f"{path}: {reason}")
+                continue
+            yield _Found(path, status)
+            if stat.S_ISDIR(status.st_mode):
+                inside.append(path)
+        waiting += reversed(inside)
+
+
+def _entries(root: Path, folder: str, left_out: list[str]) -> list[os.DirEntry[str]]:
     try:
         with os.scandir(root / folder) as listing:
-            entries = sorted(listing, key=lambda entry: entry.name)
+            return sorted(listing, key=lambda entry: entry.name)
     except OSError as error:
         left_out.append(f"{folder or '.'}: could not be read ({error.strerror})")
-        return
-    for entry in entries:
-        path = f"{folder}/{entry.name}" if folder else entry.name
-        status = entry.stat(follow_symlinks=False)
-        reason = _why_not(entry, status)
-        if reason:
-            left_out.append(f"{path}: {reason}")
-            continue
-        yield _Found(path, status)
-        if stat.S_ISDIR(status.st_mode):
-            yield from _walk(root, path, left_out)
+        return []
 
 
 def _why_not(entry: os.DirEntry[str], status: os.stat_result) -> str:

@@ -6,14 +6,14 @@ import ast
 import os
 import re
 import subprocess
-import sys
-import sysconfig
 import tomllib
 import zipfile
 from importlib.metadata import packages_distributions
 from pathlib import Path
 
 import pytest
+
+from tests.wheel import build, install
 
 ROOT = Path(__file__).resolve().parents[1]
 ROOMS = ("agent", "tools", "sandbox", "memory", "policies", "benchmarks")
@@ -22,29 +22,12 @@ PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
 
 @pytest.fixture(scope="module")
 def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    folder = tmp_path_factory.mktemp("wheel")
-    build = [sys.executable, "-m", "hatchling", "build", "-t", "wheel", "-d", str(folder)]
-    subprocess.run(build, cwd=ROOT, check=True, capture_output=True, timeout=120)
-    (built,) = folder.glob("*.whl")
-    return built
+    return build(tmp_path_factory.mktemp("wheel"))
 
 
 @pytest.fixture(scope="module")
 def installed(wheel: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """An environment with the wheel in it; its dependencies are borrowed from this one."""
-    folder = tmp_path_factory.mktemp("installed")
-    subprocess.run(
-        [sys.executable, "-m", "venv", "--without-pip", str(folder)], check=True, timeout=60
-    )
-    (site,) = folder.glob("lib/python*/site-packages")
-    with zipfile.ZipFile(wheel) as archive:
-        archive.extractall(site)
-    (site / "borrowed.pth").write_text(sysconfig.get_path("purelib") + "\n")
-    command = folder / "bin" / "journeyman"
-    start = "import sys\nfrom journeyman import main\nsys.exit(main())\n"
-    command.write_text(f"#!{folder / 'bin' / 'python'}\n{start}")
-    command.chmod(0o755)
-    return folder
+    return install(wheel, tmp_path_factory.mktemp("installed"))
 
 
 @pytest.fixture
@@ -56,12 +39,13 @@ def foreign(tmp_path: Path) -> Path:
     return tmp_path
 
 
-def test_the_wheel_holds_the_six_rooms_and_the_start_file_and_nothing_else(wheel: Path) -> None:
+def test_the_wheel_holds_the_rooms_the_start_file_the_command_and_nothing_else(wheel: Path) -> None:
     names = zipfile.ZipFile(wheel).namelist()
-    top = {name.partition("/")[0] for name in names} - {
-        f"journeyman-{PROJECT['version']}.dist-info"
-    }
-    assert top == {*ROOMS, "journeyman.py"}
+    own = f"journeyman-{PROJECT['version']}"
+    top = {name.partition("/")[0] for name in names} - {f"{own}.dist-info"}
+    assert top == {*ROOMS, "journeyman.py", f"{own}.data"}
+    data = [name for name in names if name.startswith(f"{own}.data/")]
+    assert data == [f"{own}.data/scripts/journeyman"]
 
 
 def test_every_file_of_the_rooms_is_in_the_wheel(wheel: Path) -> None:

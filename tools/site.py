@@ -75,6 +75,7 @@ class Site:
         self._base: Base | None = None
         self._base_tree = ""
         self._known: dict[tuple[str, ...], Report] = {}
+        self._interrupted = False
 
     @property
     def base(self) -> Base:
@@ -149,8 +150,14 @@ class Site:
 
     def interrupt(self) -> None:
         """Stop what is running now, from another thread or a signal handler."""
+        self._interrupted = True
         for sandbox in tuple(self._live):
             sandbox.interrupt()
+
+    def _check_stop(self) -> None:
+        """What is asked for after the interrupt does not begin: nothing would end it any more."""
+        if self._interrupted:
+            raise SandboxLost("the run was stopped", remedy="Go on with `journeyman resume`.")
 
     def close(self) -> None:
         """End every sandbox of this session."""
@@ -164,6 +171,7 @@ class Site:
 
         def contained(action: Action) -> Outcome:
             arguments = action.request.model_dump(mode="json", exclude={"kind"})
+            self._check_stop()
             if isinstance(action.request, RunTestsRequest):
                 arguments = self._test_arguments(action.request)
             return self.sandbox.perform(
@@ -208,10 +216,12 @@ class Site:
 
     def _evidence_taken_freshly(self) -> evidence.Fresh:
         def run_tests(sandbox: Sandbox, tests: Sequence[str]) -> Report:
+            self._check_stop()
             arguments = self._test_arguments(RunTestsRequest(tests=tuple(tests)))
             return Report.of(sandbox.perform("tests", arguments, timeout_s=TESTS_TIMEOUT_S))
 
         def run_check(sandbox: Sandbox, command: str) -> bool:
+            self._check_stop()
             outcome = sandbox.perform("shell", {"command": command}, timeout_s=TESTS_TIMEOUT_S)
             return outcome.exit_code == 0
 

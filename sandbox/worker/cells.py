@@ -220,12 +220,12 @@ class Cells:
         if job is None:
             return
         swept = processes.sweep(self._confinement.uid, spare=self.roots)
-        if not job.retried:
-            job.retried = True
-            job.notes.append(f"No process was left: {swept} process(es) were ended to make room.")
-            self._send_cell()
+        if job.retried:
+            self._finish({"exit_code": 1, "stderr": f"No process is left: {error}"})
             return
-        self._finish({"exit_code": 1, "stderr": f"No process is left: {error}"})
+        job.retried = True
+        job.notes.append(f"No process was left: {swept} process(es) were ended to make room.")
+        self._send_cell()
 
     def _receive_call(self) -> None:
         self._calls.flush()

@@ -69,12 +69,25 @@ class Decoder:
 def _parse(frame: bytes, body_length: int) -> "Tuple[Message, Attachments]":
     try:
         message = json.loads(frame[:body_length].decode("ascii"))
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise BrokenFrame(f"a frame that is no JSON: {error}") from error
     if not isinstance(message, dict):
         raise BrokenFrame("a frame that is no JSON object")
-    attachments, at = {}, body_length
-    for name, length in message.pop("attached", []):
-        attachments[name] = frame[at : at + length]
-        at += length
+    try:
+        attachments = _attachments(frame[body_length:], message.pop("attached", []))
+    except (TypeError, ValueError) as error:
+        raise BrokenFrame(f"a frame with broken attachments: {error}") from error
     return message, attachments
+
+
+def _attachments(data: bytes, named: Any) -> Attachments:
+    """The byte strings of a frame by name; all of `data` must be named."""
+    attachments, at = {}, 0
+    for name, length in named:
+        if length < 0:
+            raise ValueError(f"{name} has {length} bytes")
+        attachments[name] = data[at : at + length]
+        at += length
+    if at != len(data):
+        raise ValueError(f"{at} bytes are named, {len(data)} came")
+    return attachments

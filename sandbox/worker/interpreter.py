@@ -132,6 +132,7 @@ class Interpreter:
         self._cells = socket.socket(fileno=CELLS)
         self._tools = Tools(socket.socket(fileno=CALLS))
         self._number = 0
+        self._refused = -1
         module = types.ModuleType("__main__")
         sys.modules["__main__"] = module
         self._namespace = vars(module)
@@ -174,6 +175,9 @@ class Interpreter:
             copy = self._fork_with_room()
         except OSError as error:
             _mask(signal.SIG_SETMASK, before)
+            if number == self._refused:
+                _exit(1)  # room was made and did not help: no cell can run in this process any more
+            self._refused = number
             _send(self._cells, {"t": "full", "id": number, "error": _str(error)})
             return None, False
         if copy:

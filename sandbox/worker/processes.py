@@ -52,7 +52,7 @@ class Confinement:
             os.setgroups([])
             os.setgid(self.gid if gid is None else gid)
             os.setuid(self.uid)
-        if self._most and _counts_by_namespace():
+        if self._most and counts_by_namespace():
             resource.setrlimit(resource.RLIMIT_NPROC, (self._most, self._most))
         if libc.prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) != 0:
             raise OSError(ctypes.get_errno(), "no_new_privs was refused")
@@ -60,8 +60,8 @@ class Confinement:
             raise OSError(ctypes.get_errno(), "the seccomp filter was refused")
 
 
-def _counts_by_namespace() -> bool:
-    """The kernel (from 5.14) counts a user's processes in a user namespace by themselves."""
+def counts_by_namespace() -> bool:
+    """Whether the kernel (from 5.14) counts a user's processes in each user namespace apart."""
     numbers = os.uname().release.split(".")[:2]
     return [int(number) for number in numbers if number.isdigit()] >= [5, 14]
 
@@ -101,7 +101,7 @@ def spawn(
             signal.signal(number, signal.SIG_DFL)
         confinement.enter(gid)
         os.umask(0o022)
-        os.chdir(folder)
+        _go_to(folder)
         run()
         status = 0
     except BaseException as error:
@@ -109,6 +109,15 @@ def spawn(
     finally:
         os._exit(status)
     return 0
+
+
+def _go_to(folder: str) -> None:
+    """Start there, also where code has taken away the right to: the folder is its user's own."""
+    try:
+        os.chdir(folder)
+    except PermissionError:
+        os.chmod(folder, 0o755)
+        os.chdir(folder)
 
 
 def _lay_descriptors(descriptors: "Mapping[int, int]") -> None:
@@ -262,5 +271,8 @@ def make_supervisor() -> None:
     """Make this process unreadable to its user and the parent of every orphan below it."""
     if sys.platform != "linux":
         raise OSError(f"a sandbox is Linux inside, not {sys.platform}")
+    # Where it shares its user with the rest, it is the first of its process namespace: the kernel
+    # then lets no signal through for which it has no handler, and Python has one for this.
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
     libc.prctl(PR_SET_DUMPABLE, 0, 0, 0, 0)
     libc.prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)

@@ -72,7 +72,6 @@ class Supervisor:
         os.set_blocking(wake, False)
         signal.set_wakeup_fd(wake, warn_on_full_buffer=False)
         signal.signal(signal.SIGCHLD, lambda *_: None)
-        self._make_scratch()
         if self._python:
             self._cells.start()
         self._send({"t": "ready", "python": self._python, "version": sys.version.split()[0]})
@@ -232,11 +231,6 @@ class Supervisor:
             self._output.flush()
         except OSError:
             self._quit()
-
-    def _make_scratch(self) -> None:
-        run = lambda: os.makedirs(self._scratch, mode=0o700, exist_ok=True)  # noqa: E731 - a child's one call
-        pid = processes.spawn(run, self._confinement, descriptors={2: 2}, folder="/")
-        os.waitpid(pid, 0)
 
     def _quit(self) -> None:
         processes.sweep(self._confinement.uid, spare=())

@@ -28,12 +28,21 @@ from sandbox.worker.verbs import Context
 KEPT = 64 << 10
 ONE_TEST_S = 120.0
 """Seconds that one test may take: one that never ends must not keep the others from being heard."""
+LAST_OUTPUT_S = 1.0
+"""Seconds to read what an ended command left in its pipes, where they do not end by themselves."""
 PLUGIN = "journeyman_report"
 
 _HERE = os.path.dirname(os.path.abspath(__file__))
+_NOT_STARTED = frozenset({126, 127})
+"""What a shell ends with where the program cannot be executed, or is not there."""
 _PROPER_ENDS = frozenset({0, 1, 5})
 _RUNNERS = r"(?:uv|poetry|pdm|pipenv|hatch|rye)\s+run\s+(?:--\s+)?"
 _MOST_IDS_SHOWN = 10
+_NO_NETWORK = re.compile(
+    r"Temporary failure in name resolution|Name or service not known|nodename nor servname"
+    r"|Network is unreachable|Could not resolve host|EAI_AGAIN|ENOTFOUND|ENETUNREACH"
+)
+"""What programs say where there is no network."""
 
 
 def run(arguments: "Dict[str, Any]", context: Context) -> "Dict[str, Any]":
@@ -80,6 +89,7 @@ def _run(arguments: "Dict[str, Any]", context: Context, folder: str) -> "Dict[st
         notes.append("The time limit of %.0f s ended the tests." % context.timeout_s)
     data["complete"] = data["complete"] and not timed_out and process.exit_code >= 0
     _say_missing(data["missing"], notes)
+    _say_no_network(data, _shown(process.stdout) + _shown(process.stderr), notes)
     return {
         "exit_code": 124 if timed_out else process.exit_code,
         "stdout": _shown(process.stdout),
@@ -173,8 +183,9 @@ class _Process:
         with contextlib.suppress(ProcessLookupError):  # it is gone, and all of its group
             os.killpg(self.process.pid, signal.SIGKILL)
         self.process.wait()
-        for reader in self.readers:
-            reader.join(2.0)  # a process that left the group may still hold the pipe
+        deadline = time.monotonic() + LAST_OUTPUT_S
+        for reader in self.readers:  # a process that left the group may still hold the pipes
+            reader.join(max(0.0, deadline - time.monotonic()))
         return timed_out
 
 
@@ -305,9 +316,9 @@ def _from_junit(
 
 
 def _from_exit_code(command: str, exit_code: int, seconds: float, runner: str) -> "Dict[str, Any]":
-    """The command as one test; a pytest that told nothing has no outcome."""
-    if runner == "pytest":
-        return _told("pytest", [], complete=False)
+    """The command as one test; a pytest that told nothing, or a program that is not there, has none."""
+    if runner == "pytest" or exit_code in _NOT_STARTED:
+        return _told(runner or "exit", [], complete=False)
     outcome = "passed" if exit_code == 0 else "failed"
     test = {"id": command, "outcome": outcome, "seconds": round(seconds, 3)}
     if exit_code:
@@ -331,3 +342,16 @@ def _say_missing(missing: "List[str]", notes: "List[str]") -> None:
         more = ", ..." if len(missing) > _MOST_IDS_SHOWN else ""
         shown = ", ".join(missing[:_MOST_IDS_SHOWN])
         notes.append("%d selected tests are not there: %s%s" % (len(missing), shown, more))
+
+
+def _say_no_network(data: "Dict[str, Any]", said: str, notes: "List[str]") -> None:
+    """A test that wants the network is red here whatever the code does: say so beside it."""
+    wanting = []
+    for test in data["tests"]:
+        told = str(test.get("message", "")) + str(test.get("detail", ""))
+        found = _NO_NETWORK.search(said if data["runner"] == "exit" else told)
+        if found and test["outcome"] in ("failed", "error"):
+            wanting.append(test["id"])
+    if wanting:
+        shown = ", ".join(wanting[:_MOST_IDS_SHOWN])
+        notes.append("The sandbox has no network, which seems to be what fails here: " + shown)

@@ -50,7 +50,7 @@ class Context:
     Attributes:
         workspace: Folder of the repository.
         python: Interpreter of the task, with the project's packages.
-        scratch: Folder under /tmp that is ours and lives as long as the sandbox.
+        scratch: Folder under /tmp that is ours, there when a verb begins.
         environment: Environment for child processes.
         timeout_s: Seconds it has; it is killed a few seconds after.
         store: Folder of the snapshots; open to the verbs of `ON_THE_STORE` only.
@@ -78,6 +78,7 @@ def call(verb: str, arguments: "Dict[str, Any]", context: Context) -> None:
     """Run a function verb and write its result to descriptor `RESULT`."""
     module, _, name = FUNCTIONS[verb].partition(":")
     try:
+        _make_own(context.scratch)
         function = getattr(importlib.import_module(f"sandbox.worker.{module}"), name)
         result = function(arguments, context)
     except VerbFailed as error:
@@ -91,3 +92,11 @@ def call(verb: str, arguments: "Dict[str, Any]", context: Context) -> None:
     data = memoryview(json.dumps(result).encode("ascii"))
     while data:
         data = data[os.write(RESULT, data) :]
+
+
+def _make_own(folder: str) -> None:
+    """See to it that this folder is there, whatever code has made of it."""
+    if os.path.islink(folder) or (os.path.lexists(folder) and not os.path.isdir(folder)):
+        os.unlink(folder)
+    os.makedirs(folder, mode=0o700, exist_ok=True)
+    os.chmod(folder, 0o700)

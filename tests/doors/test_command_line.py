@@ -171,9 +171,10 @@ journeyman.main()
 
 
 def test_a_project_file_nobody_agreed_to_needs_a_person(tmp_path: Path) -> None:
-    (tmp_path / ".journeyman").mkdir()
-    (tmp_path / ".journeyman" / "config.toml").write_text('[environment]\ntest = "make test"\n')
-    done = journeyman("run", "x", "--repo", str(tmp_path), "--output", "json")
+    repo = tmp_path / "repo"
+    (repo / ".journeyman").mkdir(parents=True)
+    (repo / ".journeyman" / "config.toml").write_text('[environment]\ntest = "make test"\n')
+    done = journeyman("run", "x", "--repo", str(repo), "--output", "json")
     assert done.returncode == Outcome.NEEDS_PERSON.exit_code
     assert json.loads(done.stdout)["outcome"] == "needs_person"
 

@@ -161,7 +161,8 @@ def test_a_client_starts_its_server_again_when_that_was_killed(home: Path) -> No
         assert client.get("a") == str(n).encode()
         kill_server(client, home)
         with client.pipeline(transaction=True) as pipe:
-            pipe.set("b", n).set("c", n)
+            pipe.set("b", n)
+            pipe.set("c", n)
             pipe.execute()
         assert client.mget("b", "c") == [str(n).encode()] * 2
 

@@ -323,6 +323,54 @@ def test_a_pytest_that_never_started_is_no_green_run(box: DockerSandbox) -> None
     assert "pytest left no report" in " ".join(outcome.notes)
 
 
+@pytest.mark.parametrize("command", ["no-such-program", "./data", "sh -c no-such-program"])
+def test_a_program_that_did_not_start_is_no_test(box: DockerSandbox, command: str) -> None:
+    write(box, "data", b"\x7fno program")
+    outcome = run(box, command)
+    assert Report.of(outcome).by_id == {}
+    assert not outcome.data["complete"]
+    assert outcome.stderr
+
+
+@pytest.mark.parametrize(
+    ("command", "runner"),
+    [
+        (PYTEST, "pytest"),
+        ("python -c 'import socket; socket.create_connection((\"example.org\", 80))'", "exit"),
+    ],
+)
+def test_what_fails_for_want_of_a_network_is_said(
+    box: DockerSandbox, command: str, runner: str
+) -> None:
+    write(
+        box,
+        "test_net.py",
+        b"import socket\n\ndef test_net():\n    socket.create_connection(('a.example', 1))\n"
+        b"\ndef test_other():\n    assert False\n",
+    )
+    outcome = run(box, command)
+    assert outcome.data["runner"] == runner
+    (said,) = [note for note in outcome.notes if "no network" in note]
+    assert "test_other" not in said
+
+
+@pytest.mark.parametrize("holder", ["setsid sleep 60 &", "(setsid sleep 60 >&2 &);", "sleep 60 &"])
+def test_a_child_that_holds_the_pipe_does_not_hold_up_the_run(
+    box: DockerSandbox, holder: str
+) -> None:
+    outcome = run(box, f"{holder} echo told; true")
+    assert outcome.seconds < 30
+    assert outcome.stdout == "told\n"
+    assert not outcome.timed_out
+
+
+def test_a_flood_of_output_is_cut_and_the_run_goes_on(box: DockerSandbox) -> None:
+    outcome = run(box, f"yes | head -c 1G; {PYTEST}", timeout_s=120)
+    assert outcome.exit_code == 5
+    assert "no tests ran" in outcome.stdout
+    assert len(outcome.stdout) < 200_000
+
+
 def test_output_is_kept_at_both_ends(box: DockerSandbox) -> None:
     outcome = run(box, "echo first; head -c 300000 /dev/zero | tr '\\0' x; echo; echo last")
     assert outcome.stdout.startswith("first\n")

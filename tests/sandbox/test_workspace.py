@@ -152,6 +152,18 @@ def test_sockets_and_the_git_file_of_a_worktree_are_left_out_and_said(tmp_path: 
         assert tar.getnames() == []
 
 
+def test_of_much_that_is_left_out_for_one_reason_a_few_are_named(tmp_path: Path) -> None:
+    root = tmp_path / "repo"
+    for number in range(40):
+        (root / f"p{number:02}" / "__pycache__").mkdir(parents=True)
+    os.mkfifo(root / "pipe")
+    base = capture(root, tmp_path / "tree.tar")
+    pipe, first, *_, last = base.left_out
+    assert pipe == "pipe: a socket, pipe or device"
+    assert (first, last) == ("p00/__pycache__: made by tools", "35 more: made by tools")
+    assert len(base.left_out) == 7
+
+
 def test_a_patch_is_laid_into_the_tree_it_was_made_for(
     repo: Path, box: DockerSandbox, tmp_path: Path
 ) -> None:

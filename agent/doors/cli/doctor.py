@@ -6,19 +6,26 @@ import platform
 import shutil
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from typing import TYPE_CHECKING, NamedTuple, NoReturn
 
 import click
 
+from agent.doors.clean_text import clean_line
 from agent.doors.cli.failure import Failure, crashed, failure_of
 from agent.outcome import Outcome
 
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from sandbox.conformance.table import Finding
+    from sandbox.supervised import SupervisedSandbox
+
 _NEEDED_BYTES = 3 * 1024**3
 """The base image, one project's layers, and a workspace."""
+
+
+_LINE = 400
 
 
 class Check(NamedTuple):
@@ -29,31 +36,74 @@ class Check(NamedTuple):
 
 
 @click.command()
-def doctor() -> int:
-    """Check each thing a run needs. Exit codes: 0 all there, 3 something is missing."""
+@click.option(
+    "--sandbox",
+    type=click.Choice(["docker", "bubblewrap"]),
+    default="docker",
+    show_default=True,
+    help="The sandbox to look at.",
+)
+@click.option(
+    "--full", is_flag=True, help="Also try to break out of it and to break it; takes minutes."
+)
+def doctor(*, sandbox: str, full: bool) -> int:
+    """Check each thing a run needs. Exit codes: 0 all there, 3 something is missing or failed.
+
+    With --full, one line for each row of the table of attacks: ok, NOT PROTECTED (where this kind
+    of sandbox has no such protection, and says so in each result), or FAILED.
+    """
     from agent.settings import state_folder
 
-    missing = 0
     home = state_folder()
-    for check in _checks(home):
-        try:
-            click.echo(f"ok       {check.name:<10} {check.look()}")
-        except Exception as error:  # noqa: BLE001  a check that breaks is a finding like any other
-            missing += 1
-            failure = failure_of(error) or crashed(error)
-            click.echo(f"missing  {check.name:<10} {failure.message}")
-            click.echo(f"         {'':<10} Next: {failure.remedy}")
-    return Outcome.ENVIRONMENT.exit_code if missing else Outcome.VERIFIED.exit_code
+    missing = [check.name for check in _checks(home, sandbox) if not _is_there(check)]
+    failed = 0
+    if full and "sandbox" in missing:
+        click.echo("The table of attacks was not run: there is no sandbox to run it in.")
+    elif full:
+        from sandbox.conformance.table import check
+        from sandbox.docker_sandbox import DEFAULT_LIMITS
+
+        failed = show(check(lambda: _open(sandbox), DEFAULT_LIMITS))
+    return Outcome.ENVIRONMENT.exit_code if missing or failed else Outcome.VERIFIED.exit_code
 
 
-def _checks(home: Path) -> Iterator[Check]:
+def _is_there(check: Check) -> bool:
+    try:
+        click.echo(f"ok       {check.name:<10} {check.look()}")
+    except Exception as error:  # noqa: BLE001  a check that breaks is a finding like any other
+        failure = failure_of(error) or crashed(error)
+        click.echo(f"missing  {check.name:<10} {failure.message}")
+        click.echo(f"         {'':<10} Next: {failure.remedy}")
+        return False
+    return True
+
+
+def show(findings: Iterable[Finding]) -> int:
+    """Print a line for each row of the table, and how many there are of each outcome.
+
+    Returns:
+        How many failed.
+    """
+    counts = {"ok": 0, "not protected": 0, "failed": 0}
+    for finding in findings:
+        counts[finding.outcome] += 1
+        word = finding.outcome if finding.outcome == "ok" else finding.outcome.upper()
+        detail = f": {finding.detail}" if finding.detail else ""
+        line = f"{word:<13}  {finding.row.number:>2}  {finding.row.name}{detail}"
+        click.echo(clean_line(line, limit=_LINE))
+    click.echo(", ".join(f"{count} {outcome}" for outcome, count in counts.items()))
+    return counts["failed"]
+
+
+def _checks(home: Path, kind: str) -> Iterator[Check]:
     yield Check("Python", lambda: f"{platform.python_version()} at {sys.executable}")
     yield Check("disk", lambda: _disk(home))
     yield Check("git", _git)
-    yield Check("Docker", _docker)
-    yield Check("image", _image)
+    if kind == "docker":
+        yield Check("Docker", _docker)
+        yield Check("image", _image)
     yield Check("seccomp", _seccomp)
-    yield Check("sandbox", _sandbox)
+    yield Check("sandbox", lambda: _sandbox(kind))
     yield Check("Redis", lambda: _redis(home))
     yield Check("Qdrant", lambda: _qdrant(home))
 
@@ -118,13 +168,23 @@ def _seccomp() -> str:
     return f"table for {machine}"
 
 
-def _sandbox() -> str:
+def _sandbox(kind: str) -> str:
+    began = time.monotonic()
+    with _open(kind) as box:
+        box.perform("shell", {"command": "true"}, timeout_s=20)
+        weak = len(box.description.weaknesses)
+    said = f", {weak} things it does not protect from" if weak else ""
+    return f"a command ran in a fresh {kind}, {time.monotonic() - began:.1f} s{said}"
+
+
+def _open(kind: str) -> SupervisedSandbox:
+    if kind == "bubblewrap":
+        from sandbox.bubblewrap import BubblewrapSandbox
+
+        return BubblewrapSandbox.open(session_id="doctor")
     from sandbox.docker_sandbox import DockerSandbox
 
-    began = time.monotonic()
-    with DockerSandbox.open(_image(), session_id="doctor") as box:
-        box.perform("shell", {"command": "true"}, timeout_s=20)
-    return f"a command ran in a fresh one, {time.monotonic() - began:.1f} s"
+    return DockerSandbox.open(_image(), session_id="doctor")
 
 
 def _redis(home: Path) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -9,7 +10,9 @@ from typing import TYPE_CHECKING
 import click
 
 from agent.doors.cli.ask import ask
-from agent.doors.cli.run import existing_folder
+from agent.doors.cli.failure import Failure
+from agent.doors.cli.given import check_home, existing_folder
+from agent.outcome import Outcome
 
 if TYPE_CHECKING:
     from agent.doors.cli.screen import Screen
@@ -38,6 +41,7 @@ def init(repo: Path, model: str, *, yes: bool) -> int:
     on consent only.
     """
     repo = existing_folder(repo)
+    check_home(repo)
     from agent.doors.cli.screen import Screen
     from agent.doors.cli.trust import ask_trust
     from agent.settings import load
@@ -123,14 +127,34 @@ def _write(repo: Path, settings: Settings, text: str, *, yes: bool) -> None:
     from agent.settings import PROJECT_FILE, trust_text
 
     file = repo / PROJECT_FILE
-    if file.exists():
+    if os.path.lexists(file):
         click.echo(f"{file} is there already and stays as it is", err=True)
         return
     click.echo(f"\n{clean(text)}", err=True)
     if not (yes or ask(f"Write this to {file}?")):
         click.echo("not written; `journeyman init --yes` writes it", err=True)
         return
-    file.parent.mkdir(exist_ok=True)
-    file.write_text(text, encoding="utf-8")
+    try:
+        _write_new(file, text)
+    except OSError as error:
+        raise Failure(
+            f"{file} cannot be written ({error.strerror})",
+            remedy="see to it that the folder is yours to write to, and no link",
+            outcome=Outcome.ENVIRONMENT,
+        ) from error
     trust_text(settings.home, text)
     click.echo(f"written: {file}", err=True)
+
+
+def _write_new(file: Path, text: str) -> None:
+    """Write a file into its folder, which is made; a link that lies at either is not followed."""
+    file.parent.mkdir(exist_ok=True)
+    folder = os.open(file.parent, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW)
+    try:
+        flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL
+        with os.fdopen(
+            os.open(file.name, flags, 0o666, dir_fd=folder), "w", encoding="utf-8"
+        ) as new:
+            new.write(text)
+    finally:
+        os.close(folder)

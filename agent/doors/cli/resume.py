@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import click
 
 from agent.doors.cli.failure import Failure
+from agent.doors.cli.given import check_patch_file
 from agent.doors.cli.options import result_options
 from agent.outcome import Outcome
 
@@ -31,6 +32,7 @@ def resume(session: str, output: Form, patch_file: Path | None, *, apply: bool) 
     from tools.workbench import Approve
 
     def begin(approve: Approve, observe: Observe) -> Session:
+        check_patch_file(patch_file)
         settings = load()
         name = session or _last_stopped(settings)
         return Session.resume(name, settings, approve=approve, observe=observe)

@@ -2,15 +2,21 @@
 
 from __future__ import annotations
 
-import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
 from agent.doors.cli.failure import Failure
+from agent.doors.cli.given import (
+    check_home,
+    check_patch_file,
+    check_spelling,
+    check_words,
+    existing_folder,
+    words_on_standard_input,
+)
 from agent.doors.cli.options import result_options
-from agent.outcome import Outcome
 
 if TYPE_CHECKING:
     from agent.doors.cli.work import Begin
@@ -66,10 +72,13 @@ def run(task: str, **options: Any) -> int:
 
 def _wrong_use(task: str, options: dict[str, Any]) -> Failure | None:
     try:
-        existing_folder(options["repo"])
-        _check_patch_file(options["patch_file"])
-        if task.isspace() or not task:
-            raise _no_words()
+        check_home(existing_folder(options["repo"]))
+        check_patch_file(options["patch_file"])
+        for name in ("test", "setup", "failing", "model", "base_url"):
+            given = "".join(options[name] or "")
+            check_spelling({f"--{name.replace('_', '-')}": given})
+        if task != "-":
+            check_words(task)
     except Failure as failure:
         return failure
     return None
@@ -88,9 +97,9 @@ def _begin(text: str, options: dict[str, Any], wrong: Failure | None) -> Begin:
         repo = existing_folder(options["repo"])
         settings = load(repo, _flags(options), trust=ask_trust)
         task = Task(
-            text=_words(text),
+            text=words_on_standard_input() if text == "-" else text,
             repo=repo,
-            test_command=options["test"],
+            test_command=options["test"].strip(),
             setup=options["setup"],
             failing=options["failing"],
             model=settings.model,
@@ -102,42 +111,6 @@ def _begin(text: str, options: dict[str, Any], wrong: Failure | None) -> Begin:
         return Session.start(task, settings, approve=approve, observe=observe)
 
     return begin
-
-
-def existing_folder(repo: Path) -> Path:
-    """The folder's full path.
-
-    Raises:
-        Failure: There is no such folder.
-    """
-    if not repo.is_dir():
-        what = "is not a folder" if repo.exists() else "does not exist"
-        raise Failure(
-            f"{repo} {what}", remedy="name the project's folder with --repo", outcome=Outcome.USAGE
-        )
-    return repo.resolve()
-
-
-def _check_patch_file(file: Path | None) -> None:
-    """A patch that took an hour must not be lost to a typing error."""
-    if file and (file.is_dir() or not file.absolute().parent.is_dir()):
-        raise Failure(
-            f"{file} cannot be written: no such folder, or a folder itself",
-            remedy="name a file in a folder that exists with -o",
-            outcome=Outcome.USAGE,
-        )
-
-
-def _words(text: str) -> str:
-    words = sys.stdin.read() if text == "-" else text
-    if not words.strip():
-        raise _no_words()
-    return words
-
-
-def _no_words() -> Failure:
-    remedy = 'say what you want: journeyman run "TASK"'
-    return Failure("the task is empty", remedy=remedy, outcome=Outcome.USAGE)
 
 
 def _flags(options: dict[str, Any]) -> dict[str, Any]:
