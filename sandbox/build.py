@@ -20,6 +20,7 @@ from typing import IO, Self
 import docker
 from docker.errors import APIError, ImageNotFound, NotFound
 from docker.models.containers import Container
+from requests.exceptions import RequestException
 
 from sandbox import engine, orphans
 from sandbox.errors import SandboxError, SandboxMissing
@@ -115,7 +116,7 @@ class Build:
     def _remove(self) -> None:
         try:
             self._container.remove(force=True, v=True)
-        except (NotFound, APIError):  # auto_remove may be quicker
+        except (NotFound, APIError, RequestException):  # auto_remove may be quicker
             return
         finally:
             self._held.close()

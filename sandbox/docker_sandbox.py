@@ -212,6 +212,6 @@ def _end(client: docker.DockerClient, container: Container) -> None:
 
 
 def remove_container(container: Container) -> None:
-    """End it and everything in it; one that is gone is gone."""
-    with contextlib.suppress(docker.errors.NotFound, docker.errors.APIError):
+    """End it and everything in it; one that is gone, or whose engine is, is gone."""
+    with contextlib.suppress(docker.errors.APIError, requests.RequestException):
         container.remove(force=True, v=True)
