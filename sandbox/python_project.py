@@ -23,16 +23,22 @@ DEV_NAMES = ("dev", "develop", "development")
 _FILE_PATTERNS = (
     "requirements-{}.txt", "requirements_{}.txt", "{}-requirements.txt", "{}_requirements.txt",
     "requirements/{}.txt", "requirements.{}.txt", "{}/requirements.txt",
+    "requirements/requirements-{}.txt", "requirements/requirements_{}.txt",
 )  # fmt: skip
 TEST_FILES, DEV_FILES = (
     tuple(pattern.format(name) for name in names for pattern in _FILE_PATTERNS)
-    for names in (("test", "tests", "testing"), ("dev", "develop"))
+    for names in (("test", "tests", "testing", "pytest"), ("dev", "develop"))
 )
 DEPENDENCY_FILES = (
-    "pyproject.toml", "setup.cfg", "setup.py", "tox.ini", "pytest.ini", "requirements.txt",
+    "pyproject.toml", "setup.cfg", "setup.py", "tox.ini", "tox.toml", "pytest.ini", "requirements.txt",
     "requirements.in", "Pipfile.lock", "poetry.lock", "MANIFEST.in", *TEST_FILES, *DEV_FILES,
 )  # fmt: skip
 
+_NOT_TESTS = frozenset({
+    "all", "check", "checks", "cover", "doc", "docs", "enabler", "format", "lint", "linting",
+    "mypy", "release", "style", "type", "types", "typing",
+})  # fmt: skip
+"""What a tox environment has beside the tests: as plugins of pytest, linters would be tests too."""
 _OLD_HOOKS = re.compile(
     r"def\s+pytest_(?:ignore_collect|collect_file|collect_directory|pycollect_makemodule)"
     r"\s*\([^)]*\bpath\b|def\s+pytest_report_(?:header|collectionfinish)\s*\([^)]*\bstartdir\b"
@@ -71,29 +77,30 @@ def read_project(repo: Path) -> PythonProject:
     pyproject = read_toml(repo, "pyproject.toml")
     setup_cfg = read_ini(repo, "setup.cfg")
     setup_py = _setup_arguments(read_text(repo, "setup.py"))
-    tox = read_ini(repo, "tox.ini")
+    tox_ini = read_ini(repo, "tox.ini")
+    tox = _read_tox(repo, pyproject, tox_ini)
     extras = _extras(pyproject, setup_cfg, setup_py)
+    chosen = _chosen(extras)
     tests, scanned = scan_tests(repo)
     declared = [
-        *_group_requirements(pyproject),
+        *_group_requirements(pyproject, tox.groups),
         *_poetry_group(pyproject),
         *_table_requirements(pyproject),
         *strings(setup_py.get("tests_require")),
         *lines(setup_cfg.get("options", {}).get("tests_require", "")),
-        *_tox_requirements(tox),
+        *(r for r in tox.deps if _PLAIN.fullmatch(r)),
+        *(r for e in tox.extras if e not in chosen for r in extras.get(e, ())),
     ]
-    chosen = _chosen(extras)
     known = {name_of(r) for r in (*declared, *(r for e in chosen for r in extras[e]))}
-    undeclared = {*scanned, *wanted_by_options(pyproject, setup_cfg, tox, repo)}
+    undeclared = {*scanned, *wanted_by_options(pyproject, setup_cfg, tox_ini, repo)}
     return PythonProject(
         requires_python=_requires_python(pyproject, setup_cfg, setup_py),
         installable=_installable(pyproject, setup_cfg, repo),
         dependencies=_dependencies(pyproject, setup_cfg, setup_py),
         extras=chosen,
         requirements=tuple(dict.fromkeys([*declared, *sorted(undeclared - known)])),
-        files=_requirement_files(repo, declared=bool(chosen or declared)),
-        source_root="src" if any((repo / "src").glob("*/__init__.py")) or any(
-            (repo / "src").glob("*.py")) else ".",
+        files=_requirement_files(repo, tox.deps, declared=bool(chosen or declared)),
+        source_root=_source_root(repo),
         old_pytest=any(_OLD_HOOKS.search(text) for text in tests if "def pytest_" in text),
         uses_pytest=any("pytest" in text for text in tests) or "pytest" in known,
     )  # fmt: skip
@@ -105,9 +112,17 @@ def name_of(requirement: str) -> str:
     return re.sub(r"[-_.]+", "-", found[1]).lower() if found else ""
 
 
-def _requirement_files(repo: Path, *, declared: bool) -> tuple[str, ...]:
+def _source_root(repo: Path) -> str:
+    """`src` where it holds modules or packages, those of a namespace (`src/zope/event`) included."""
+    patterns = ("*.py", "*/__init__.py", "*/*/__init__.py")
+    return "src" if any(any((repo / "src").glob(pattern)) for pattern in patterns) else "."
+
+
+def _requirement_files(repo: Path, deps: Iterable[str], *, declared: bool) -> tuple[str, ...]:
     """Those for tests; those for development only where nothing else names test requirements."""
-    found = tuple(name for name in TEST_FILES if read_text(repo, name))
+    named = (re.fullmatch(r"-r\s*(?:\{toxinidir\}/|\{tox_root\}/|\./)?([\w./-]+)", d) for d in deps)
+    wanted = dict.fromkeys([*TEST_FILES, *(name[1] for name in named if name)])
+    found = tuple(name for name in wanted if read_text(repo, name))
     if found or declared:
         return found
     return tuple(name for name in DEV_FILES if read_text(repo, name))
@@ -137,6 +152,11 @@ def _setup_arguments(text: str) -> dict[str, Any]:
 def _literal(node: ast.expr, names: Mapping[str, Any]) -> Any:
     if isinstance(node, ast.Name):
         return names.get(node.id)
+    if isinstance(node, ast.BinOp) and isinstance(node.op, ast.Add):
+        left, right = _literal(node.left, names), _literal(node.right, names)
+        return left + right if isinstance(left, list) and isinstance(right, list) else None
+    if isinstance(node, ast.Call) and getattr(node.func, "id", "") == "dict":
+        return {k.arg: _literal(k.value, names) for k in node.keywords if k.arg}
     if isinstance(node, ast.Dict):
         keys = [_literal(key, names) if key else None for key in node.keys]
         return {
@@ -221,8 +241,8 @@ def _chosen(names: Iterable[str]) -> tuple[str, ...]:
     return ()
 
 
-def _group_requirements(pyproject: Mapping[str, Any]) -> list[str]:
-    """`[dependency-groups]`, with `include-group` followed."""
+def _group_requirements(pyproject: Mapping[str, Any], named: Iterable[str]) -> list[str]:
+    """`[dependency-groups]` for tests and those that are named, with `include-group` followed."""
     groups = table(pyproject, "dependency-groups")
 
     def gather(name: str, seen: frozenset[str]) -> list[str]:
@@ -234,7 +254,8 @@ def _group_requirements(pyproject: Mapping[str, Any]) -> list[str]:
                 found += gather(str(entry.get("include-group")), seen | {name})
         return found
 
-    return [r for name in _chosen(groups) for r in gather(name, frozenset())]
+    wanted = dict.fromkeys([*_chosen(groups), *(name for name in named if name in groups)])
+    return [r for name in wanted for r in gather(name, frozenset())]
 
 
 def _poetry_group(pyproject: Mapping[str, Any]) -> list[str]:
@@ -293,9 +314,33 @@ def _table_requirements(pyproject: Mapping[str, Any]) -> list[str]:
     return [r for r in found if name_of(r) and "{" not in r]
 
 
-def _tox_requirements(tox: Mapping[str, dict[str, str]]) -> list[str]:
-    """Plain requirements of `[testenv] deps`; conditional, local and file entries stay out."""
-    deps = lines(tox.get("testenv", {}).get("deps", ""))
-    return [
-        r for r in deps if re.fullmatch(r"[A-Za-z0-9][\w.\-]*(\[[\w,\- ]+\])?\s*([<>=!~].*)?", r)
-    ]
+@dataclass(frozen=True, slots=True)
+class _Tox:
+    """What tox's base environment installs; linters' extras and groups left out."""
+
+    deps: tuple[str, ...] = ()
+    extras: tuple[str, ...] = ()
+    groups: tuple[str, ...] = ()
+
+
+_PLAIN = re.compile(r"[A-Za-z0-9][\w.\-]*(\[[\w,\- ]+\])?\s*([<>=!~].*)?")
+"""A requirement of tox's `deps` by name; conditional, local and file entries are none."""
+
+
+def _read_tox(
+    repo: Path, pyproject: Mapping[str, Any], tox_ini: Mapping[str, dict[str, str]]
+) -> _Tox:
+    """The base environment of tox.ini, of tox.toml, or of `[tool.tox]` in pyproject.toml.
+
+    An extra or group under a condition (`crypto: crypto`) is taken too: without it tests skip.
+    """
+    native = read_toml(repo, "tox.toml") or table(pyproject, "tool", "tox")
+    found: Mapping[str, Any] = tox_ini.get("testenv") or table(native, "env_run_base")
+
+    def names(key: str) -> tuple[str, ...]:
+        words = (
+            word for entry in strings(found.get(key)) for word in entry.split(":")[-1].split(",")
+        )
+        return tuple(w for word in words if (w := word.strip()) and w.lower() not in _NOT_TESTS)
+
+    return _Tox(tuple(strings(found.get("deps"))), names("extras"), names("dependency_groups"))

@@ -31,10 +31,19 @@ LAY_MADE = f"test ! -d {MADE} || cp -an {MADE}/. ."
 _NO_COMPILER = re.compile(
     r"(?:gcc|g\+\+|\bcc|clang)'?\"?(?: failed)?: (?:command )?not found"
     r"|command '?\"?\S*(?:gcc|g\+\+|\bcc)'?\"? failed: No such file"
-    r"|(?:compiler|gcc)\S* (?:cannot be|not) found|Unknown compiler|Python\.h: No such file",
+    r"|No such file or directory: '\S*(?:gcc|g\+\+|\bcc|clang)(?:-\d+)?'"
+    r"|\b(?:gcc|g\+\+|cc): No such file or directory|cannot execute .?cc1"
+    r"|(?:compiler|gcc)\S* (?:cannot be|not) found|no acceptable C compiler|Unknown compiler"
+    r"|No CMAKE_C\w*_COMPILER could be found|Python\.h: No such file",
     re.IGNORECASE,
 )
 _NO_INDEX = re.compile(r"No matching distribution|Could not find a version|SSL|ECONN|ENOTFOUND")
+_WRAPPER = re.compile(
+    r"(?:note|hint):|(?:error: )?(?:subprocess-exited-with-error|failed-wheel-build|"
+    r"metadata-generation-failed)|ERROR: (?:Failed (?:to )?|Could not )build",
+    re.IGNORECASE,
+)
+"""How pip says that something below it failed: what failed stands further up."""
 _FOLDERS = f"mkdir -p {VENV} {MADE} && chown 10001:10001 {VENV} {MADE}"
 _KEEP_NODE = """
 cd /workspace/node_modules 2>/dev/null || exit 0
@@ -173,10 +182,11 @@ def _keep_made(build: Builder, laid: set[str]) -> list[str]:
 
 
 def _reason(ran: Ran) -> str:
-    """The last line that speaks of an error, else the last line."""
+    """The last line that names an error, else the last that speaks of one, else the last."""
     lines = [line.strip() for line in ran.lines if line.strip()]
     errors = [line for line in lines if "rror" in line]
-    return next(reversed(errors or lines), f"exit code {ran.exit_code}")[:300]
+    named = [line for line in errors if not _WRAPPER.match(line)]
+    return next(reversed(named or errors or lines), f"exit code {ran.exit_code}")[:300]
 
 
 def failure(line: str, ran: Ran) -> SandboxError:
