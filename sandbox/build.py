@@ -34,6 +34,7 @@ NETWORK = "journeyman-build"
 
 _LIFE_S = 3 * 3600
 _KEPT_LINES = 400
+_KILLED = 137
 _PROGRESS = ("Collecting ", "Building wheel", "Successfully ", "added ")
 
 
@@ -97,12 +98,9 @@ class Build:
             ) from error
         try:
             self._prepare()
-        except APIError as error:
+        except BaseException:
             self._remove()
-            raise SandboxError(
-                f"a container of {self._image} does not stay alive: {error.explanation}",
-                remedy="the image needs sh, cat and mkdir on its PATH",
-            ) from error
+            raise
         return self
 
     def __exit__(
@@ -139,18 +137,33 @@ class Build:
         environment: Mapping[str, str] | None = None,
         timeout_s: int = 1800,
     ) -> Ran:
-        """Run `sh -c COMMAND` in the workspace; a failing command is an answer, not an exception."""
+        """Run `sh -c COMMAND` in the workspace; a failing command is an answer, not an exception.
+
+        Raises:
+            SandboxError: The container is not alive any more.
+        """
         api = self._client.api
         variables = {"HOME": "/home/agent" if user == AGENT else "/root", "LANG": "C.UTF-8"}
-        execution = api.exec_create(
-            self._container.id,
-            ["timeout", str(timeout_s), "sh", "-c", command],
-            user=user,
-            workdir="/workspace" if user == AGENT else "/",
-            environment={**variables, **self._index.variables, **(environment or {})},
-        )["Id"]
-        kept = follow(api.exec_start(execution, stream=True), self._index, self._say)
-        return Ran(int(api.exec_inspect(execution)["ExitCode"]), kept)
+        try:
+            execution = api.exec_create(
+                self._container.id,
+                # One stream: what comes by two has no order.
+                ["timeout", str(timeout_s), "sh", "-c", f"exec 2>&1; {command}"],
+                user=user,
+                workdir="/workspace" if user == AGENT else "/",
+                environment={**variables, **self._index.variables, **(environment or {})},
+            )["Id"]
+            kept = follow(api.exec_start(execution, stream=True), self._index, self._say)
+            code = api.exec_inspect(execution)["ExitCode"]
+            return Ran(_KILLED if code is None else int(code), kept)
+        except APIError as error:
+            raise self._not_alive(error) from error
+
+    def _not_alive(self, error: APIError) -> SandboxError:
+        return SandboxError(
+            f"a container of {self._image} does not stay alive: {error.explanation}",
+            remedy="the image needs sh, cat and mkdir on its PATH",
+        )
 
     def put(self, archive: IO[bytes], folder: str) -> None:
         """Unpack a tar archive into a folder of the container, owned by the sandbox's user."""
@@ -200,7 +213,10 @@ class Build:
     def hand_over(self, folder: str, to: Build, parent: str) -> None:
         """Copy a folder of this container into `parent` of another, owners and modes kept."""
         chunks, _ = self._container.get_archive(folder)
-        to._container.put_archive(parent, chunks)
+        try:
+            to._container.put_archive(parent, chunks)
+        except APIError as error:
+            raise to._not_alive(error) from error
 
     def commit(self, reference: str, labels: Mapping[str, str], changes: Iterable[str] = ()) -> str:
         """Keep the container's file system as the image `reference` (NAME:TAG); gives its id.

@@ -178,7 +178,8 @@ def _keep_made(build: Builder, laid: set[str]) -> list[str]:
     copy = f"tar -C /workspace -cf - -T /opt/made.list | tar -C {MADE} -xf -"
     build.run(f"{copy}; rm -f /opt/made.list", user="0:0")
     shown = ", ".join(made[:5]) + (", ..." if len(made) > 5 else "")
-    return [f"the setup made {len(made)} files in the tree: {shown}"]
+    files = "1 file" if len(made) == 1 else f"{len(made)} files"
+    return [f"the setup made {files} in the tree: {shown}"]
 
 
 def _reason(ran: Ran) -> str:

@@ -27,6 +27,10 @@ from sandbox.reports import Report
 from tests.sandbox.conftest import SMALL
 
 PYPROJECT = '[build-system]\nrequires = ["{0}"]\nbuild-backend = "{1}"\n'
+TWO_EXTRAS = (
+    '[project]\nname = "p"\nversion = "1"\n[project.optional-dependencies]\nfast = ["six"]\n'
+    'doc = ["furo"]\n[dependency-groups]\nci = ["ddt"]\nlint = ["ruff"]\n'
+)
 SHAPES: dict[str, dict[str, str]] = {
     "flit": {
         "pyproject.toml": PYPROJECT.format("flit_core>=3", "flit_core.buildapi")
@@ -57,6 +61,31 @@ SHAPES: dict[str, dict[str, str]] = {
         '[tool.pytest.ini_options]\naddopts = "-n2 --cov=p"\n',
         "p.py": "",
     },
+    "namespace": {
+        "setup.py": "from setuptools import setup\nTESTS = ['six']\n"
+        "setup(name='s.p', extras_require=dict(test=TESTS + ['mock'], docs=['furo']))",
+        "src/s/p/__init__.py": "",
+        "tox.ini": "[testenv]\ndeps =\n    zope.testrunner\nextras =\n    test\n",
+    },
+    "tox.ini": {
+        "pyproject.toml": TWO_EXTRAS,
+        "tox.ini": "[testenv]\ndeps = -r{toxinidir}/needs/ci.txt\n  ./local\n  -rmissing.txt\n"
+        "extras =\n    fast: fast\n    doc\n    unknown\ndependency_groups = ci, lint\n",
+        "needs/ci.txt": "pytest\n",
+    },
+    "tox.toml": {
+        "pyproject.toml": TWO_EXTRAS,
+        "tox.toml": '[env_run_base]\nextras = ["fast"]\ndependency_groups = ["ci"]\n',
+    },
+    "tool.tox": {
+        "pyproject.toml": TWO_EXTRAS + '[tool.tox.env_run_base]\ndeps = ["mock>4", "-e ."]\n',
+    },
+    "test files": {
+        "setup.py": "from setuptools import setup\nsetup(name='p')",
+        "requirements/pytest.txt": "pytest\n",
+        "requirements/requirements-tests.txt": "mock\n",
+        "requirements/dev.txt": "ruff\n",
+    },
 }
 
 
@@ -79,6 +108,15 @@ def lay(folder: Path, files: dict[str, str]) -> Path:
         ("setup.py", "3.9", ("-e .", "mock")),
         ("requirements", "3.11", ("-r requirements.txt", "-r requirements-dev.txt")),
         ("groups", "3.11", ("-e .", "pytest hypothesis pytest-cov pytest-xdist")),
+        ("namespace", "3.11", ("-e '.[test]'", "zope.testrunner")),
+        ("tox.ini", "3.11", ("-e .", "ddt six", "-r needs/ci.txt")),
+        ("tox.toml", "3.11", ("-e .", "ddt six")),
+        ("tool.tox", "3.11", ("-e .", "'mock>4'")),
+        (
+            "test files",
+            "3.11",
+            ("-e .", "-r requirements/requirements-tests.txt", "-r requirements/pytest.txt"),
+        ),
     ],
 )
 def test_a_python_project_says_what_it_needs(
@@ -88,7 +126,7 @@ def test_a_python_project_says_what_it_needs(
     assert detected.python == python
     assert detected.setup == tuple(f"python -m pip install {part}" for part in setup)
     assert detected.runner == "pytest"
-    assert detected.source_root == ("src" if shape == "src" else ".")
+    assert detected.source_root == ("src" if shape in {"src", "namespace"} else ".")
     assert len(detected.description()) == 5
 
 
@@ -122,6 +160,11 @@ def test_other_projects_are_judged_by_what_their_files_name(
         {"setup.cfg": "no section", "setup.py": "def f(:"},
         {"package.json": "[1"},
         {"pyproject.toml": "[project]\nrequires-python = 3\n[tool]\npoetry = 'x'\n"},
+        {
+            "tox.toml": "env_run_base = 1\n",
+            "setup.py": "setup(extras_require=dict(*x, test=1) + [])",
+        },
+        {"tox.ini": "[testenv]\ndeps = -r /etc/passwd\n  -r../../etc/passwd\n", "setup.py": ""},
     ],
 )
 def test_a_broken_or_hostile_tree_is_read_without_being_run(

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import os
+import shlex
 from pathlib import Path
 
 import pytest
 
 from sandbox.bubblewrap import BubblewrapSandbox
+from sandbox.detection import Step
 from sandbox.environment import LAY_MADE, Environment, EnvironmentSettings, prepare
 from sandbox.errors import SandboxError, SandboxMissing, SetupFailed
+from sandbox.host_environment import host_layer
 from tests.sandbox.conftest import shell
 
 
@@ -48,7 +51,7 @@ def test_a_layer_is_built_once_and_is_read_only_afterwards(repo: Path) -> None:
         for attempt in ("touch /opt/new", "echo x > /opt/kept", "rm /opt/kept"):
             assert shell(box, attempt).exit_code != 0
         assert shell(box, f"{LAY_MADE}; cat version.txt").stdout == "built\n"
-        assert "the setup made 1 files in the tree: version.txt" in environment.notes
+        assert "the setup made 1 file in the tree: version.txt" in environment.notes
         assert box.description.weaknesses
 
 
@@ -89,10 +92,47 @@ def test_a_failed_setup_says_its_last_lines_and_leaves_nothing(repo: Path, tmp_p
     assert list((tmp_path / "state" / "images").iterdir()) == []
 
 
-def test_a_compiler_that_is_missing_is_not_looked_for_in_docker(repo: Path) -> None:
+@pytest.mark.parametrize(
+    "said",
+    [
+        "error: command gcc failed: No such file",
+        "error: [Errno 2] No such file or directory: 'x86_64-linux-gnu-gcc'",
+        "FileNotFoundError: [Errno 2] No such file or directory: '/usr/bin/clang-14'",
+        "make: cc: No such file or directory",
+        "g++: fatal error: cannot execute 'cc1plus': execvp: No such file or directory",
+        "configure: error: no acceptable C compiler found in $PATH",
+        "CMake Error: No CMAKE_CXX_COMPILER could be found.",
+    ],
+)
+def test_a_compiler_that_is_missing_is_not_looked_for_in_docker(repo: Path, said: str) -> None:
     with pytest.raises(SetupFailed) as caught:
-        on_the_host(repo, "echo 'error: command gcc failed: No such file'; exit 1")
+        on_the_host(repo, f"echo {shlex.quote(said)}; exit 1")
     assert "apt-get install build-essential" in caught.value.remedy
+
+
+@pytest.mark.parametrize(
+    "said",
+    [
+        "error: [Errno 2] No such file or directory: 'docs/gcc.rst'",
+        "gcc: error: source.c: No such file or directory",
+        "error: command '/usr/bin/gcc' failed with exit code 1",
+    ],
+)
+def test_what_a_compiler_itself_complains_of_is_no_missing_one(repo: Path, said: str) -> None:
+    with pytest.raises(SetupFailed) as caught:
+        on_the_host(repo, f"echo {shlex.quote(said)}; exit 1")
+    assert "apt-get" not in caught.value.remedy
+
+
+def test_a_step_that_was_gone_without_says_what_failed_and_not_who_called_it(repo: Path) -> None:
+    pip = (
+        "  error: subprocess-exited-with-error\n    error: legacy.h is too old\n"
+        "  note: This error originates from a subprocess, and is likely not a problem with pip.\n"
+        "  ERROR: Failed building wheel for thing\nhint: See above for the error.\n"
+    )
+    step = Step((f"printf %s {shlex.quote(pip)}; exit 1", ""), "thing did not install")
+    layer = host_layer(repo, (step, Step(("touch /opt/kept",))), None, print)
+    assert layer.told.notes == ("thing did not install (error: legacy.h is too old)",)
 
 
 @pytest.mark.parametrize(
