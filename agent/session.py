@@ -207,7 +207,7 @@ class Session:
         """
         result = session_store.load_result(self._folder)
         patch = result.patch if result else ""
-        self._workbench.begin_step(1_000_000)
+        self._workbench.begin_step(result.steps + 1 if result else 0)
         observation = self._workbench.perform(
             "apply",
             ApplyRequest(patch=patch, target=str(self.task.repo)),

@@ -98,7 +98,7 @@ class Build:
             ) from error
         try:
             self._prepare()
-        except BaseException:
+        except BaseException:  # a signal too: no container is left behind
             self._remove()
             raise
         return self

@@ -85,6 +85,7 @@ class Environment:
         variables: For every process of the sandbox.
         languages: Most files first.
         setup: The commands that were run.
+        packages: Debian packages that were installed, a compiler's that were found needed included.
         notes: What did not go as declared, one sentence each.
     """
 
@@ -97,6 +98,7 @@ class Environment:
     languages: tuple[str, ...]
     setup: tuple[str, ...]
     notes: tuple[str, ...]
+    packages: tuple[str, ...] = ()
 
 
 def prepare(
@@ -189,8 +191,10 @@ def _steps(
     declared = tuple(Step((line,)) for line in settings.setup or ())
     if own:
         return declared
-    rest = detected.steps if settings.setup is None else declared
-    return (*detected.foundation(version), *rest)
+    foundation = detected.foundation(version)
+    laid = {step.lines[0] for step in foundation}  # a file that `init` wrote holds these, too
+    rest = tuple(step for step in declared if step.lines[0] not in laid)
+    return (*foundation, *(detected.steps if settings.setup is None else rest))
 
 
 def _build(
@@ -245,6 +249,7 @@ def _environment(
         detected.languages,
         told.setup,
         (*detected.notes, *notes),
+        tuple(dict.fromkeys([*(() if own else detected.packages), *settings.packages])),
     )
 
 

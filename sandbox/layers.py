@@ -117,7 +117,8 @@ class Layers:
             SetupFailed: A command failed; the message holds its last 20 lines.
             CompilerMissing: It failed for want of a compiler.
         """
-        key = digest([find(self._client, image), *inputs(self._repo, steps)])
+        base = find(self._client, image)
+        key = digest([base, *inputs(self._repo, steps)])
         reference = f"journeyman/environment:{key}"
         with locked(key):
             if find(self._client, reference):
@@ -133,6 +134,9 @@ class Layers:
                     "journeyman.notes": json.dumps(told.notes),
                 }
                 build.commit(reference, labels)
+            worked = tuple(Step((line,)) for line in told.setup)  # what `init` writes down
+            same = digest([base, *inputs(self._repo, worked)])
+            self._client.images.get(reference).tag("journeyman/environment", same)
         return reference
 
     def told(self, image: str) -> Told:

@@ -3,18 +3,29 @@
 from __future__ import annotations
 
 import shutil
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
+
+import pytest
 
 from agent.result import Result
 from agent.session import Session
 from agent.settings import load
 from agent.task import Task
+from memory import redis_server
 from policies.action import Action, Verdict
 from policies.record import ActionDone, ActionJudged, PlanMade, Record, StepTaken
 
 FIXTURES = Path(__file__).parent / "fixtures"
+
+
+def state_home(factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """For a fixture: one state folder, so one Redis to start, which is ended with it."""
+    folder = factory.mktemp("home")
+    yield folder
+    redis_server.stop(folder)
 
 
 @dataclass

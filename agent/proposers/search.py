@@ -356,8 +356,9 @@ def _claim(mind: Mind) -> Proposal:
     change = chosen["changes"][0]
     edit = {"operator": chosen["operator"], "old": change["old"], "new": change["new"]}
     sure = chosen["confidence"]
-    same = counted(chosen["members"] - 1, "other does", "others do")
-    notes = [f"{mind['tried']} candidates tried; {same} the same as this one."]
+    tried, others = counted(mind["tried"], "candidate", "candidates"), chosen["members"] - 1
+    same = f"; {counted(others, 'other does', 'others do')} the same as this one" if others else ""
+    notes = [f"{tried} tried{same}."]
     if "groups" in mind:
         sure = groups.confidence(mind["groups"])
         notes = [f"{mind['tried']} candidates tried; {groups.told(mind['groups'])}."]

@@ -9,7 +9,7 @@ _OUT_OF_MEMORY = ("memory limit", "MemoryError", "signal 9")
 
 _MANY = """
 import subprocess, sys
-code = "b = bytearray(b'x') * (400 << 20); print(1, flush=True); input()"
+code = "b = bytearray(b'x') * {each}; print(1, flush=True); input()"
 pipes = dict(stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL)
 children = [subprocess.Popen([sys.executable, "-c", code], **pipes) for _ in range(8)]
 said = [child.stdout.readline() for child in children]
@@ -35,6 +35,19 @@ for child in children:
     spent += usage.ru_utime + usage.ru_stime
 spent / (time.monotonic() - began)
 """
+
+
+def _one_takes_more(arena: Arena) -> list[str]:
+    """A program that keeps more than there is, in a shell."""
+    size = 3 * arena.limits.memory // 2
+    outcome = arena.shell(f"head -c {size} /dev/zero | tail | wc -c")
+    return judged(outcome, (), never=str(size))
+
+
+def _many_take_more(arena: Arena) -> list[str]:
+    """Eight processes that take together what each of them alone may."""
+    outcome = arena.cell(_MANY.replace("{each}", str(arena.limits.memory // 5)))
+    return judged(outcome, ("let in",), "BROKEN")
 
 
 def _processor_time(arena: Arena) -> list[str]:
@@ -67,7 +80,7 @@ ROWS = (
     Row(
         4,
         "memory without end in a shell",
-        shell("head -c 3G /dev/zero | tail | wc -c", never=str(3 << 30)),
+        _one_takes_more,
     ),
     Row(
         5,
@@ -136,7 +149,7 @@ ROWS = (
         ),
         open_to=Weakness.PROCESSES,
     ),
-    Row(50, "memory taken by many processes", cell(_MANY, "let in"), open_to=Weakness.MEMORY),
+    Row(50, "memory taken by many processes", _many_take_more, open_to=Weakness.MEMORY),
     Row(51, "processor time for many", _processor_time, open_to=Weakness.PROCESSOR),
     Row(
         52,

@@ -23,7 +23,7 @@ from agent.outcome import Outcome
 from sandbox import orphans
 from sandbox.engine import connect
 from tests.agent.crashes import COMMAND, Crashing, assert_as_if_nothing_had_happened, tree_of
-from tests.agent.relay import Relay
+from tests.relay import Relay
 from tests.sessions import copy_red_test
 
 RUN_S = 4.0
@@ -45,14 +45,13 @@ def while_it_runs(process: subprocess.Popen[bytes], strike: Callable[[], bool], 
     return process.wait(timeout=180)
 
 
-def go_on(run: Crashing, before: dict[str, tuple[object, ...]], code: int) -> None:
-    """What is left to do after the run ended with `code`, and what must hold then."""
-    assert code in {VERIFIED, ENVIRONMENT}, (run.home / "stderr.txt").read_text()
+def go_on(run: Crashing, code: int) -> None:
+    """Do what is left to do after the run ended with `code`."""
+    said = (run.home / "stderr.txt").read_text()
+    assert code in {VERIFIED, ENVIRONMENT}, said
+    assert "Traceback" not in said
     if code != VERIFIED:
-        said = (run.home / "stderr.txt").read_text()
-        assert "Traceback" not in said
         run.finish()
-    assert_as_if_nothing_had_happened(run, before)
 
 
 def instants(seeds: int) -> list[float]:
@@ -80,19 +79,23 @@ def kill_container(run: Crashing) -> bool:
     return bool(found)
 
 
-@pytest.mark.parametrize("at", instants(3))
-def test_a_redis_server_that_dies_is_started_again(run: Crashing, at: float) -> None:
+def assert_outlives_its_redis(run: Crashing, at: float) -> None:
     before = tree_of(run.repo)
     with run.begin() as process:
         code = while_it_runs(process, lambda: kill_redis(run), at)
     assert code == VERIFIED, (run.home / "stderr.txt").read_text()
-    go_on(run, before, code)
+    assert_as_if_nothing_had_happened(run, before)
+
+
+@pytest.mark.parametrize("at", instants(3))
+def test_a_redis_server_that_dies_is_started_again(run: Crashing, at: float) -> None:
+    assert_outlives_its_redis(run, at)
 
 
 @pytest.mark.soak
 @pytest.mark.parametrize("at", instants(50))
 def test_a_redis_server_that_dies_at_many_instants(run: Crashing, at: float) -> None:
-    test_a_redis_server_that_dies_is_started_again(run, at)
+    assert_outlives_its_redis(run, at)
 
 
 @pytest.mark.parametrize("at", instants(3))
@@ -100,7 +103,8 @@ def test_a_container_that_dies_is_opened_anew(run: Crashing, at: float) -> None:
     before = tree_of(run.repo)
     with run.begin() as process:
         code = while_it_runs(process, lambda: kill_container(run), at)
-    go_on(run, before, code)
+    go_on(run, code)
+    assert_as_if_nothing_had_happened(run, before)
 
 
 @pytest.fixture
@@ -120,7 +124,8 @@ def test_a_docker_engine_that_dies_ends_the_run_and_it_goes_on_when_it_is_back(
         code = while_it_runs(process, relay.cut, at)
     assert code == ENVIRONMENT, (run.home / "stderr.txt").read_text()
     relay.mend()
-    go_on(run, before, code)
+    go_on(run, code)
+    assert_as_if_nothing_had_happened(run, before)
 
 
 @pytest.mark.parametrize("room", [0, 4_000, 30_000, 60_000])
@@ -133,7 +138,8 @@ def test_a_disk_that_takes_no_more_ends_the_run_with_what_to_do(run: Crashing, r
     said = (run.home / "stderr.txt").read_text()
     assert code == ENVIRONMENT, said
     assert "Traceback" not in said
-    go_on(run, before, code)
+    go_on(run, code)
+    assert_as_if_nothing_had_happened(run, before)
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP, signal.SIGINT])

@@ -7,6 +7,8 @@ from typing import Any
 
 import pytest
 
+from agent.doors.cli.failure import Failure
+from agent.doors.cli.resume import last_stopped
 from agent.outcome import Outcome
 from agent.session import STATE_LOST, Session, UnknownSession, list_sessions
 from agent.settings import load
@@ -156,3 +158,27 @@ def test_a_verified_session_is_not_run_again(tmp_path: Path) -> None:
 
         assert again == first
         assert len(server.requests) == 2
+
+
+def test_resume_without_a_name_is_about_this_folder(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    sessions: list[Session] = []
+
+    def stop(_request: dict[str, Any]) -> Turn:
+        sessions[0].stop(Outcome.INTERRUPTED)
+        return DONE
+
+    with ModelServer([stop]) as server:
+        repo = copy_fixture("red_test", tmp_path)
+        watched = watch(Task(text="Mend it.", repo=repo, model=MODEL, base_url=server.base_url))
+        sessions.append(watched.session)
+        stopped = watched.session.run().session_id
+        watched.session.close()
+    (tmp_path / "other").mkdir()
+
+    monkeypatch.chdir(tmp_path / "other")
+    with pytest.raises(Failure, match="other"):
+        last_stopped(load())
+    monkeypatch.chdir(repo / "tests")
+    assert last_stopped(load()) == stopped

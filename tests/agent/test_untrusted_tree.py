@@ -16,8 +16,8 @@ from pathlib import Path
 import pytest
 
 from agent.outcome import Outcome
-from memory import redis_server
 from tests.agent.bad_input import trees
+from tests.sessions import state_home
 from tests.wheel import build, install
 
 OURS = ("agent", "tools", "sandbox", "memory", "policies", "benchmarks", "click", "rich", "git")
@@ -48,9 +48,7 @@ def installed(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def home(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
-    folder = tmp_path_factory.mktemp("home")
-    yield folder
-    redis_server.stop(folder)
+    yield from state_home(tmp_path_factory)
 
 
 @pytest.fixture

@@ -18,8 +18,8 @@ from typing import Any
 import pytest
 
 from agent.outcome import Outcome
-from memory.redis_server import stop
 from policies.record import RECORD
+from tests.sessions import state_home
 
 ROOT = Path(__file__).resolve().parents[2]
 FIXTURES = ROOT / "tests" / "fixtures"
@@ -38,10 +38,7 @@ BUG = "if count <= minimum)"
 
 @pytest.fixture(scope="module")
 def home(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
-    """One state folder for the module: one Redis to start."""
-    folder = tmp_path_factory.mktemp("home")
-    yield folder
-    stop(folder)
+    yield from state_home(tmp_path_factory)
 
 
 @pytest.fixture

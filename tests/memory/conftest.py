@@ -9,13 +9,12 @@ import pytest
 import redis
 
 from memory import redis_server
+from tests.sessions import state_home
 
 
 @pytest.fixture(scope="session")
 def _shared_home(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
-    home = tmp_path_factory.mktemp("redis-home")
-    yield home
-    redis_server.stop(home)
+    yield from state_home(tmp_path_factory)
 
 
 @pytest.fixture

@@ -262,6 +262,16 @@ def test_the_users_setup_command_comes_before_the_projects(tmp_path: Path) -> No
     assert found.stdout == "made.txt\n"
 
 
+def test_what_was_written_down_of_a_setup_is_found_built(tmp_path: Path) -> None:
+    lay(tmp_path, {"requirements-test.txt": "no-such-package-of-ours==1\n", "test_a.py": ""})
+    first = prepare(tmp_path, EnvironmentSettings(), say=print)
+    assert any("did not install" in note for note in first.notes)
+    said: list[str] = []
+    again = prepare(tmp_path, EnvironmentSettings(setup=first.setup), say=said.append)
+    assert said == []
+    assert again.setup == first.setup
+
+
 def test_a_setup_that_fails_shows_its_last_lines_and_what_to_do(tmp_path: Path) -> None:
     lay(tmp_path, {"a.txt": ""})
     settings = EnvironmentSettings(setup=("seq 1000; echo at the end >&2; exit 3",))

@@ -203,14 +203,6 @@ def _tar(name: str, data: bytes) -> bytes:
     return buffer.getvalue()
 
 
-def test_no_engine_is_said_with_a_way_out(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("DOCKER_HOST", "unix:///nonexistent/docker.sock")
-
-    with pytest.raises(SandboxMissing, match=r"/nonexistent/docker\.sock") as caught:
-        connect()
-    assert "--sandbox bubblewrap" in caught.value.remedy
-
-
 def test_two_sandboxes_do_not_see_each_other(image: str) -> None:
     with (
         DockerSandbox.open(image, session_id="tests") as one,

@@ -111,7 +111,7 @@ def _project_file(settings: Settings, environment: Environment, model: str) -> s
         {
             "environment.image": found.get("image", ""),
             "environment.dockerfile": found.get("dockerfile", ""),
-            "environment.packages": tuple(found.get("packages", ())),
+            "environment.packages": environment.packages,
             "environment.setup": tuple(found.get("setup") or environment.setup),
             "environment.test": environment.test_command,
             "environment.python": found.get("python", ""),

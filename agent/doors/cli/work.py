@@ -121,12 +121,14 @@ class Work:
                 self._output.show_patch(result.patch)
                 result, problem = self._deliver(result)
             except Stopped:
-                outcome = self._stops.outcome or Outcome.INTERRUPTED
-                why = "stopped before it was under way"
-                result = result_without_run(outcome, why, self._session_id)
+                result = self._stopped_early()
             except Exception as error:  # noqa: BLE001  every end is a result, a fault of ours too
-                problem = failure_of(error) or crashed(error)
-                result = result_without_run(problem.outcome, problem.reason, self._session_id)
+                # Raised in a callback of compiled code, `Stopped` comes out as that code's error.
+                if self._stops.outcome and not self._stops.session:
+                    result = self._stopped_early()
+                else:
+                    problem = failure_of(error) or crashed(error)
+                    result = result_without_run(problem.outcome, problem.reason, self._session_id)
             finally:
                 if self._stops.session:
                     self._stops.session.close()
@@ -134,6 +136,10 @@ class Work:
         if problem is None and result.session_id and result.exit_code in {130, 143}:
             self._output.screen.tell(Text(f"Go on with: journeyman resume {result.session_id}"))
         return result.exit_code
+
+    def _stopped_early(self) -> Result:
+        outcome = self._stops.outcome or Outcome.INTERRUPTED
+        return result_without_run(outcome, "stopped before it was under way", self._session_id)
 
     def _run_session(self, begin: Begin) -> Result:
         session = begin(self._approve, self._observe)

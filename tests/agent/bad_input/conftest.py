@@ -16,8 +16,8 @@ from typing import TypeAlias
 import pytest
 
 from agent.doors.cli.main import main
-from memory import redis_server
 from tests.agent.bad_input.trees import Make
+from tests.sessions import state_home
 
 State: TypeAlias = dict[Path, tuple[object, ...]]
 
@@ -40,10 +40,7 @@ def state_of(folder: Path) -> State:
 
 @pytest.fixture(scope="session")
 def home(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
-    """One state folder: one Redis to start."""
-    folder = tmp_path_factory.mktemp("home")
-    yield folder
-    redis_server.stop(folder)
+    yield from state_home(tmp_path_factory)
 
 
 @pytest.fixture
