@@ -119,7 +119,7 @@ def _judge(laid: Laid, repo: Path, patch: str, folder: Path) -> bool:
     """
     tolerated = frozenset(_hidden(laid, repo, folder).failing) if laid.tolerant else frozenset()
     base = workspace.capture(repo, folder / "base.tar")
-    workspace.apply_to_tree(patch, base, repo)
+    workspace.apply_to_tree(patch, base, folder / "base.tar", repo)
     for path, text in laid.hidden_files.items():
         repo.joinpath(path).write_text(text, encoding="utf-8")
     report = _hidden(laid, repo, folder)

@@ -1,18 +1,24 @@
-"""A patch into the user's own tree: checked against the base, worked out elsewhere, laid file by file."""
+"""A patch into the user's own tree: worked out of the base, checked against it, laid file by file.
+
+Killed between two files, the same patch goes in the rest of the way the next time: what a file is
+to be comes of the base alone, and one that is so already counts as one that has not changed.
+"""
 
 from __future__ import annotations
 
 import contextlib
 import fcntl
+import hashlib
 import os
 import stat
+import tarfile
 import tempfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final
+from typing import Final, TypeAlias
 
-from sandbox.base import Base, Entry, entry_at
+from sandbox.base import Base, Entry, entry_at, entry_of, git_mode
 from sandbox.errors import SandboxError, SandboxMissing
 from sandbox.patch_text import FileChange, parse_patch
 
@@ -41,28 +47,39 @@ class _File:
     mode: str
     data: bytes
 
+    def entry(self) -> Entry:
+        link = self.mode == "120000"
+        return entry_of(self.mode if link else git_mode(int(self.mode, 8)), self.data)
 
-def apply_to_tree(patch: str, base: Base, repo: Path) -> None:
+
+_Results: TypeAlias = Mapping[str, _File | None]
+"""What each file that the patch touches is to be; None where there is to be none."""
+
+
+def apply_to_tree(patch: str, base: Base, archive: Path, repo: Path) -> None:
     """Put a patch into the tree it was made against.
 
     Args:
         patch: In git's format, against `base`.
         base: The tree as it was captured.
+        archive: The capture itself, as `capture` wrote it.
         repo: The tree; git is never run in it, and no link in it is followed.
 
     Raises:
-        SandboxError: A file that the patch touches has changed since, a new one is there already,
-            the patch does not apply, or a file could not be written (all is then put back).
+        SandboxError: A file that the patch touches has changed since (and is not what the patch
+            makes of it), a new one is there already, the patch does not apply, or a file could not
+            be written (all is then put back).
     """
     changes = parse_patch(patch)
     if not changes:
         return
     root = repo.resolve()
+    _refuse_submodules(changes)
+    with tempfile.TemporaryDirectory(prefix="journeyman-apply-") as folder:
+        results = _work_out(patch, changes, _captured(changes, base, archive), Path(folder))
     with _alone(root):
-        _refuse_changed(changes, base, root)
-        with tempfile.TemporaryDirectory(prefix="journeyman-apply-") as folder:
-            results = _work_out(patch, changes, root, Path(folder))
-        _lay(results, root)
+        _refuse_changed(changes, results, base, root)
+        _lay(results, root, _temporary_suffix(patch))
 
 
 @contextlib.contextmanager
@@ -82,16 +99,23 @@ def _alone(root: Path) -> Iterator[None]:
         os.close(handle)
 
 
-def _refuse_changed(changes: Sequence[FileChange], base: Base, root: Path) -> None:
-    problems = []
-    gone = {change.old_path for change in changes if change.deleted}
+def _refuse_submodules(changes: Sequence[FileChange]) -> None:
     for change in changes:
         if change.kind == "gitlink":
-            problems.append(f"{change.path} is a submodule")
-            continue
-        for path in dict.fromkeys(path for path in (change.old_path, change.path) if path):
-            if not _takes_the_place_of(path, gone):
-                problems += _problem(path, base.entries.get(path), root)
+            raise SandboxError(
+                f"The patch was not applied: {change.path} is a submodule",
+                remedy="Apply it by hand, in the submodule's own repository.",
+            )
+
+
+def _refuse_changed(
+    changes: Sequence[FileChange], results: _Results, base: Base, root: Path
+) -> None:
+    problems = []
+    gone = {change.old_path for change in changes if change.deleted}
+    for path in _touched(changes):
+        if not _is_laid(path, results[path], root) and not _takes_the_place_of(path, gone):
+            problems += _problem(path, base.entries.get(path), root)
     if problems:
         raise SandboxError(
             f"The patch was not applied, since the tree is not what it was made for: "
@@ -99,6 +123,21 @@ def _refuse_changed(changes: Sequence[FileChange], base: Base, root: Path) -> No
             remedy="Apply it by hand (git apply --3way), or run the task again on the tree as it "
             "is now.",
         )
+
+
+def _touched(changes: Sequence[FileChange]) -> list[str]:
+    return sorted({path for change in changes for path in (change.old_path, change.path) if path})
+
+
+def _is_laid(path: str, result: _File | None, root: Path) -> bool:
+    """Whether the file is already what the patch makes of it."""
+    try:
+        there = _read(root, path)
+    except OSError:
+        return False
+    if there is None or result is None:
+        return there is result
+    return there.entry() == result.entry()
 
 
 def _takes_the_place_of(path: str, gone: set[str]) -> bool:
@@ -142,7 +181,7 @@ def _parent(root: Path, path: str, *, make: bool = False) -> Iterator[int | None
 
 
 def _read(root: Path, path: str) -> _File | None:
-    """The file or link at `path`; None where there is none."""
+    """The file or link at `path`; None where there is none, or a folder."""
     try:
         with _parent(root, path) as parent:
             return None if parent is None else _read_in(parent, path.rpartition("/")[2])
@@ -164,22 +203,49 @@ def _read_in(parent: int, name: str) -> _File | None:
         return _File(f"100{stat.S_IMODE(status.st_mode):03o}", file.read())
 
 
+def _captured(changes: Sequence[FileChange], base: Base, archive: Path) -> dict[str, _File]:
+    """The files that the patch changes, as they were when the tree was captured."""
+    names = {change.old_path for change in changes} & base.entries.keys()
+    found = {}
+    try:
+        with tarfile.open(archive) as tar:
+            for info in tar:
+                if info.name in names:
+                    found[info.name] = _in_archive(tar, info)
+    except (OSError, tarfile.TarError) as error:
+        raise _unlike_the_base(archive) from error
+    if any(name not in found or found[name].entry() != base.entries[name] for name in names):
+        raise _unlike_the_base(archive)
+    return found
+
+
+def _in_archive(tar: tarfile.TarFile, info: tarfile.TarInfo) -> _File:
+    if info.issym():
+        return _File("120000", os.fsencode(info.linkname))
+    file = tar.extractfile(info)
+    return _File(f"100{info.mode & 0o777:03o}", file.read() if file else b"")
+
+
+def _unlike_the_base(archive: Path) -> SandboxError:
+    return SandboxError(
+        f"The patch was not applied: {archive} is not the tree that the session began with",
+        remedy="Apply the patch by hand (git apply), or run the task again.",
+    )
+
+
 def _work_out(
-    patch: str, changes: Sequence[FileChange], root: Path, folder: Path
-) -> dict[str, _File | None]:
+    patch: str, changes: Sequence[FileChange], captured: Mapping[str, _File], folder: Path
+) -> _Results:
     """Apply the patch in a clean repository that holds just the files it touches."""
     tree = folder / "tree"
     tree.mkdir()
-    for path in {change.old_path for change in changes} - {""}:
-        file = _read(root, path)
-        if file is not None:
-            _place(tree / path, file)
+    for path, file in captured.items():
+        _place(tree / path, file)
     (folder / "patch").write_bytes(patch.encode("utf-8"))
     _git_apply(folder, tree)
-    touched = {path for change in changes for path in (change.old_path, change.path)} - {""}
-    results = {path: _read(tree, path) for path in sorted(touched)}
+    results = {path: _read(tree, path) for path in _touched(changes)}
     made = {name for name in tree.rglob("*") if name.is_symlink() or not name.is_dir()}
-    stray = {name.relative_to(tree).as_posix() for name in made} - touched
+    stray = {name.relative_to(tree).as_posix() for name in made} - results.keys()
     if stray:
         raise SandboxError(
             f"The patch was not applied: git made {min(stray)}, which it does not name",
@@ -230,18 +296,26 @@ def _place(target: Path, file: _File) -> None:
         target.chmod(int(file.mode, 8) & 0o777 | 0o600)
 
 
-def _lay(results: dict[str, _File | None], root: Path) -> None:
-    """Write all results, or put back what was written."""
+def _temporary_suffix(patch: str) -> str:
+    """Ends the names of files under way: the same for a patch that was cut off, nobody else's."""
+    return f".{hashlib.sha256(patch.encode()).hexdigest()[:16]}.journeyman"
+
+
+def _lay(results: _Results, root: Path, suffix: str) -> None:
+    """Write all results that are not there yet, or put back what was written."""
     before: dict[str, _File | None] = {}
     try:
         # What goes away first: a file may become a folder.
         for path, file in sorted(results.items(), key=lambda item: item[1] is not None):
-            before[path] = _read(root, path)
-            _write(root, path, file, before[path])
+            if not _is_laid(path, file, root):
+                before[path] = _read(root, path)
+                _write(root, path, file, before[path], suffix)
+            elif file is None:
+                _remove_empty(root, path)
     except OSError as error:
         for path, file in reversed(before.items()):
             with contextlib.suppress(OSError):
-                _write(root, path, file, file)
+                _write(root, path, file, file, suffix)
         raise SandboxError(
             f"The patch was not applied: {error.filename or path} could not be written "
             f"({error.strerror}); what had been written was put back",
@@ -249,7 +323,7 @@ def _lay(results: dict[str, _File | None], root: Path) -> None:
         ) from error
 
 
-def _write(root: Path, path: str, file: _File | None, was: _File | None) -> None:
+def _write(root: Path, path: str, file: _File | None, was: _File | None, suffix: str) -> None:
     name = path.rpartition("/")[2]
     with _parent(root, path, make=file is not None) as parent:
         if parent is None:
@@ -258,14 +332,20 @@ def _write(root: Path, path: str, file: _File | None, was: _File | None) -> None
             with contextlib.suppress(FileNotFoundError):
                 os.unlink(name, dir_fd=parent)
         else:
-            _replace(parent, name, file, was)
+            _replace(parent, name, file, was, suffix)
     if file is None:
         _remove_empty(root, path)
 
 
-def _replace(parent: int, name: str, file: _File, was: _File | None) -> None:
-    temporary = f".{name[:100]}.{os.getpid()}.journeyman"
+def _temporary(name: str, suffix: str) -> str:
+    return f".{name[:50]}{suffix}"  # of at most 255 bytes, whatever the letters
+
+
+def _replace(parent: int, name: str, file: _File, was: _File | None, suffix: str) -> None:
+    temporary = _temporary(name, suffix)
     try:
+        with contextlib.suppress(FileNotFoundError):  # left by one that was killed
+            os.unlink(temporary, dir_fd=parent)
         if file.mode == "120000":
             os.symlink(os.fsdecode(file.data), temporary, dir_fd=parent)
         else:
@@ -296,11 +376,11 @@ def _set_mode(handle: int, file: _File, was: _File | None) -> None:
 def _remove_empty(root: Path, path: str) -> None:
     folder = path.rpartition("/")[0]
     while folder:
-        with _parent(root, folder) as parent:
-            if parent is None:
-                return
-            try:
+        try:
+            with _parent(root, folder) as parent:
+                if parent is None:
+                    return
                 os.rmdir(folder.rpartition("/")[2], dir_fd=parent)
-            except OSError:
-                return  # not empty: others' files
+        except OSError:
+            return  # not empty: others' files
         folder = folder.rpartition("/")[0]

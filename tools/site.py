@@ -233,7 +233,8 @@ class Site:
         if not isinstance(action.request, ApplyRequest):
             raise PerformerError("this is no patch to apply", remedy="Report it.")
         try:
-            workspace.apply_to_tree(action.request.patch, self.base, Path(action.request.target))
+            target = Path(action.request.target)
+            workspace.apply_to_tree(action.request.patch, self.base, self._archive, target)
         except SandboxError as error:
             raise PerformerError(str(error), remedy=error.remedy) from error
         return Outcome(exit_code=0)

@@ -126,7 +126,7 @@ def _hostile_git(arena: Arena) -> list[str]:
     arena.sandbox.put(arena.folder / "tree.tar")
     start = arena.sandbox.snapshot()
     outcome = arena.shell("echo 'x = 2' > code.py; echo y > bare/new; chmod +x code.py")
-    apply_to_tree(arena.sandbox.diff(start), base, tree)
+    apply_to_tree(arena.sandbox.diff(start), base, arena.folder / "tree.tar", tree)
     if (tree / "code.py").read_text() != "x = 2\n":
         raise Broken("the patch did not arrive as the file was")
     if mark.exists():
@@ -143,7 +143,7 @@ def _patches(arena: Arena) -> list[str]:
     for patch in _LEAVING:
         for known in (base, Base.of({}, ())):
             with contextlib.suppress(SandboxError):
-                apply_to_tree(patch, known, tree)
+                apply_to_tree(patch, known, arena.folder / "tree.tar", tree)
                 raise Broken(f"this was taken: {patch[:60]!r}")
     if _names(arena.folder) != before:
         raise Broken(f"files were made: {sorted(_names(arena.folder) - before)}")

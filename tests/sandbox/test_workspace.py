@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import itertools
 import os
+import shutil
 import socket
 import subprocess
+import sys
 import tarfile
 from pathlib import Path
 
@@ -15,6 +18,8 @@ from sandbox.docker_sandbox import DockerSandbox
 from sandbox.errors import SandboxError
 from sandbox.workspace import Base, FileChange, apply_to_tree, capture, parse_patch
 from tests.sandbox.conftest import shell
+
+ROOT = Path(__file__).resolve().parents[2]
 
 
 @pytest.fixture
@@ -174,7 +179,7 @@ def test_a_patch_is_laid_into_the_tree_it_was_made_for(
     patch, base = modify(repo, box, command, tmp_path)
     untouched = (repo / ".git/config").read_bytes()
 
-    apply_to_tree(patch, base, repo)
+    apply_to_tree(patch, base, tmp_path / "tree.tar", repo)
 
     assert (repo / "pkg/m.py").read_bytes() == b"x = 9\r\ny = 2\r\n"
     assert (repo / "pkg/data.bin").read_bytes() == bytes(range(256)) + b"z"
@@ -193,7 +198,7 @@ def test_a_folder_that_the_patch_empties_goes_and_a_file_can_become_a_folder(
     command = "rm -r pkg; echo y > pkg; rm run.sh; mkdir run.sh; echo x > run.sh/inner"
     patch, base = modify(repo, box, command, tmp_path)
 
-    apply_to_tree(patch, base, repo)
+    apply_to_tree(patch, base, tmp_path / "tree.tar", repo)
 
     assert (repo / "pkg").read_text() == "y\n"
     assert (repo / "run.sh/inner").read_text() == "x\n"
@@ -220,7 +225,7 @@ def test_a_tree_that_changed_meanwhile_is_left_alone(
     before = contents(repo)
 
     with pytest.raises(SandboxError, match=said):
-        apply_to_tree(patch, base, repo)
+        apply_to_tree(patch, base, tmp_path / "tree.tar", repo)
 
     assert contents(repo) == before
 
@@ -229,7 +234,7 @@ def test_a_change_elsewhere_does_not_matter(repo: Path, box: DockerSandbox, tmp_
     patch, base = modify(repo, box, "echo 'x = 9' > pkg/m.py", tmp_path)
     (repo / "run.sh").write_text("changed\n")
 
-    apply_to_tree(patch, base, repo)
+    apply_to_tree(patch, base, tmp_path / "tree.tar", repo)
 
     assert (repo / "pkg/m.py").read_text() == "x = 9\n"
 
@@ -250,8 +255,77 @@ def test_a_write_that_fails_halfway_is_undone(
 
     monkeypatch.setattr(os, "replace", full)
     with pytest.raises(SandboxError, match="put back"):
-        apply_to_tree(patch, base, repo)
+        apply_to_tree(patch, base, tmp_path / "tree.tar", repo)
 
+    assert contents(repo) == before
+
+
+_KILLED = """
+import os, signal, sys
+from pathlib import Path
+sys.path.insert(0, sys.argv.pop(1))
+from sandbox.workspace import Base, apply_to_tree
+
+left = int(sys.argv[1])
+
+def dying(call):
+    def stepped(*arguments, **options):
+        global left
+        left -= 1
+        if left == 0:
+            os.kill(os.getpid(), signal.SIGKILL)
+        return call(*arguments, **options)
+    return stepped
+
+for name in ("open", "unlink", "rmdir", "mkdir", "symlink", "replace", "fchmod", "fsync"):
+    setattr(os, name, dying(getattr(os, name)))
+patch, base, archive, repo = map(Path, sys.argv[2:])
+text = patch.read_bytes().decode()
+apply_to_tree(text, Base.load(base), archive, repo)
+"""
+
+
+def test_an_apply_that_is_killed_anywhere_goes_in_the_rest_of_the_way(
+    repo: Path, box: DockerSandbox, tmp_path: Path
+) -> None:
+    command = (
+        "rm -r pkg; echo y > pkg; rm run.sh; mkdir run.sh; echo x > run.sh/inner; rm link; "
+        "ln -s pkg link; echo '#!' > tool; chmod 755 tool; echo z >> secret.env; mkdir -p n/e; echo w > n/e/w"
+    )
+    patch, base = modify(repo, box, command, tmp_path)
+    (tmp_path / "patch").write_text(patch)
+    base.save(tmp_path / "base.json")
+    whole = shutil.copytree(repo, tmp_path / "whole", symlinks=True, ignore=_PIPES)
+    apply_to_tree(patch, base, tmp_path / "tree.tar", whole)
+    wanted, begun = contents(whole), contents(repo)
+    partly = 0
+    for died_at in itertools.count(1, 5):
+        cut = shutil.copytree(repo, tmp_path / f"cut-{died_at}", symlinks=True, ignore=_PIPES)
+        given = [tmp_path / name for name in ("patch", "base.json", "tree.tar")]
+        killed = [sys.executable, "-c", _KILLED, str(ROOT), str(died_at), *map(str, given)]
+        died = subprocess.run([*killed, str(cut)], check=False, capture_output=True)
+        partly += contents(cut) not in (wanted, begun)
+        apply_to_tree(patch, base, tmp_path / "tree.tar", cut)
+        assert contents(cut) == wanted, died_at
+        assert sorted(p.name for p in cut.rglob("*")) == sorted(p.name for p in whole.rglob("*"))
+        if died.returncode == 0:
+            break
+    assert partly > 5, "it was never killed between two files"
+
+
+_PIPES = shutil.ignore_patterns("pipe")
+
+
+def test_a_capture_that_was_changed_is_not_taken_for_the_base(
+    repo: Path, box: DockerSandbox, tmp_path: Path
+) -> None:
+    patch, base = modify(repo, box, "echo 'x = 9' > pkg/m.py", tmp_path)
+    before = contents(repo)
+    archive = tmp_path / "tree.tar"
+    archive.write_bytes(archive.read_bytes().replace(b"x = 1\r\n", b"x = 2\r\n"))
+
+    with pytest.raises(SandboxError, match="not the tree that the session began with"):
+        apply_to_tree(patch, base, archive, repo)
     assert contents(repo) == before
 
 
@@ -263,7 +337,7 @@ def test_git_settings_of_a_hook_that_started_us_do_not_matter(
         monkeypatch.setenv(name, str(repo / ".git" / "nowhere"))
     before = sorted(path.name for path in (repo / ".git").iterdir())
 
-    apply_to_tree(patch, base, repo)
+    apply_to_tree(patch, base, tmp_path / "tree.tar", repo)
 
     assert (repo / "pkg/m.py").read_text() == "x = 9\n"
     assert sorted(path.name for path in (repo / ".git").iterdir()) == before
@@ -292,7 +366,7 @@ def test_a_patch_that_is_not_what_it_seems_is_refused(patch: str, tmp_path: Path
     with pytest.raises(SandboxError):
         parse_patch(patch)
     with pytest.raises(SandboxError):
-        apply_to_tree(patch, Base.of({}, ()), tmp_path)
+        apply_to_tree(patch, Base.of({}, ()), tmp_path / "tree.tar", tmp_path)
 
 
 def test_a_patch_is_read_as_git_means_it() -> None:
@@ -320,4 +394,4 @@ def test_a_patch_is_read_as_git_means_it() -> None:
 
 def test_no_change_is_no_patch(tmp_path: Path) -> None:
     assert parse_patch("") == ()
-    apply_to_tree("", Base.of({}, ()), tmp_path)
+    apply_to_tree("", Base.of({}, ()), tmp_path / "tree.tar", tmp_path)

@@ -6,6 +6,7 @@ import os
 import subprocess
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -22,6 +23,7 @@ from tests.agent.bad_input.conftest import Run, state_of
 from tests.agent.bad_input.trees import Make
 from tools.site import Place, Site
 
+Work = Callable[[Path, str], tuple[str, Callable[[], None]]]
 MEND = "sed -i 's/a - b/a + b/' sums.py"
 TREES = [
     trees.broken,
@@ -39,11 +41,11 @@ TREES = [
 
 
 @pytest.fixture
-def work(tmp_path: Path) -> Iterator[Callable[..., tuple[Site, str]]]:
-    """Runs a command on a copy of a folder, in a real sandbox; the site, and the patch of it."""
+def work(tmp_path: Path) -> Iterator[Work]:
+    """Runs a command on a copy of a folder, in a real sandbox; its patch, and what lays it in."""
     sites: list[Site] = []
 
-    def run(repo: Path, command: str) -> tuple[Site, str]:
+    def run(repo: Path, command: str) -> tuple[str, Callable[[], None]]:
         folder = tmp_path / f"session-{len(sites)}"
         folder.mkdir()
         place = Place(f"odd-{os.getpid()}", repo, folder, "docker", {"setup": ()})
@@ -54,7 +56,8 @@ def work(tmp_path: Path) -> Iterator[Callable[..., tuple[Site, str]]]:
         site.open()
         outcome = site.performers(lambda _name, _arguments: None)["shell"](asked(command))
         assert outcome.exit_code == 0, outcome.stderr
-        return site, site.diff()
+        patch = site.diff()
+        return patch, partial(apply_to_tree, patch, site.base, folder / "base.tar", repo)
 
     yield run
     for site in sites:
@@ -78,20 +81,20 @@ def decision(patch: str) -> Decision:
 
 @pytest.mark.parametrize("make", TREES, ids=lambda make: make.__name__)
 def test_a_tree_is_worked_on_as_a_copy_and_gets_the_patch_alone(
-    make: Make, work: Callable[..., tuple[Site, str]], tmp_path: Path
+    make: Make, work: Work, tmp_path: Path
 ) -> None:
     repo = tmp_path / "repo"
     repo.mkdir()
     make(repo)
     before = state_of(repo)
-    site, patch = work(repo, MEND)
+    patch, apply = work(repo, MEND)
 
     assert state_of(repo) == before
     assert [line for line in patch.splitlines() if line.startswith("diff ")] == [
         "diff --git a/sums.py b/sums.py"
     ]
     assert decision(patch) is Decision.ALLOW
-    apply_to_tree(patch, site.base, repo)
+    apply()
     after = state_of(repo)
     assert {
         path for path in after.keys() | before.keys() if after.get(path) != before.get(path)
@@ -102,19 +105,17 @@ def test_a_tree_is_worked_on_as_a_copy_and_gets_the_patch_alone(
     assert (repo / "sums.py").read_text() == trees.BUG.replace("-", "+")
 
 
-def test_files_of_any_name_can_be_changed_made_and_removed(
-    work: Callable[..., tuple[Site, str]], tmp_path: Path
-) -> None:
+def test_files_of_any_name_can_be_changed_made_and_removed(work: Work, tmp_path: Path) -> None:
     repo = tmp_path / "repo"
     (repo / "gone").mkdir(parents=True)
     for name in trees.NAMES:
         (repo / name).write_text("odd\n")
         (repo / "gone" / name).write_text(f"{name!r}\n")
     script = 'for f in *; do test -f "./$f" && echo more >> "./$f"; done\nmv gone came\n'
-    site, patch = work(repo, script)
+    patch, apply = work(repo, script)
 
     assert decision(patch) is Decision.ALLOW
-    apply_to_tree(patch, site.base, repo)
+    apply()
     for name in trees.NAMES:
         assert (repo / name).read_text() == "odd\nmore\n"
         assert (repo / "came" / name).read_text() == f"{name!r}\n"
@@ -138,17 +139,17 @@ def test_a_tree_that_is_deeper_than_python_recurses_is_captured(tmp_path: Path) 
 
 
 def test_of_two_runs_on_one_folder_one_patch_goes_in_and_the_other_is_told(
-    work: Callable[..., tuple[Site, str]], tmp_path: Path
+    work: Work, tmp_path: Path
 ) -> None:
     repo = tmp_path / "repo"
     repo.mkdir()
     trees.broken(repo)
-    first, one = work(repo, MEND)
-    second, other = work(repo, "sed -i 's/a - b/b + a/' sums.py")
+    _, first = work(repo, MEND)
+    _, second = work(repo, "sed -i 's/a - b/b + a/' sums.py")
 
-    def apply(site: Site, patch: str) -> str:
+    def told_by(apply: Callable[[], None]) -> str:
         try:
-            apply_to_tree(patch, site.base, repo)
+            apply()
         except SandboxError as error:
             return str(error)
         return ""
@@ -156,7 +157,7 @@ def test_of_two_runs_on_one_folder_one_patch_goes_in_and_the_other_is_told(
     for _ in range(10):
         (repo / "sums.py").write_text(trees.BUG)
         with ThreadPoolExecutor(2) as pool:
-            told = sorted(pool.map(apply, (first, second), (one, other)))
+            told = sorted(pool.map(told_by, (first, second)))
         assert told[0] == ""
         assert "sums.py has changed" in told[1]
 
