@@ -71,6 +71,7 @@ STATE_LOST = (
     "interpreter, running processes and files outside of the repository are lost."
 )
 RESUMABLE = ("interrupted", "terminated", "budget", "model_error", "environment", "internal_error")
+"""Outcomes of a session that `resume` takes up again; at any other it is at its end."""
 
 
 class Session:

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from agent.doors.cli.failure import Failure
-from agent.doors.cli.resume import last_stopped
+from agent.doors.cli.resume import last_unfinished
 from agent.outcome import Outcome
 from agent.session import STATE_LOST, Session, UnknownSession, list_sessions
 from agent.settings import load
@@ -179,6 +179,6 @@ def test_resume_without_a_name_is_about_this_folder(
 
     monkeypatch.chdir(tmp_path / "other")
     with pytest.raises(Failure, match="other"):
-        last_stopped(load())
+        last_unfinished(load())
     monkeypatch.chdir(repo / "tests")
-    assert last_stopped(load()) == stopped
+    assert last_unfinished(load()) == stopped

@@ -25,7 +25,7 @@ from agent.doors.cli.output import Output, result_without_run
 from agent.doors.cli.render import request_line
 from agent.outcome import Outcome
 from agent.result import Result
-from agent.session import Observe, Session
+from agent.session import RESUMABLE, Observe, Session
 from policies.action import Action, Verdict
 from policies.record import Record, SessionResumed, SessionStarted
 from tools.workbench import Approve
@@ -133,7 +133,7 @@ class Work:
                 if self._stops.session:
                     self._stops.session.close()
         self._output.finish(result, problem)
-        if problem is None and result.session_id and result.exit_code in {130, 143}:
+        if problem is None and result.session_id and result.outcome in RESUMABLE:
             self._output.screen.tell(Text(f"Go on with: journeyman resume {result.session_id}"))
         return result.exit_code
 
