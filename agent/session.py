@@ -70,7 +70,7 @@ STATE_LOST = (
     "The files of the repository are as the last finished step left them; variables of the "
     "interpreter, running processes and files outside of the repository are lost."
 )
-RESUMABLE = ("interrupted", "terminated", "budget", "model_error", "environment", "internal_error")
+RESUMABLE = ("interrupted", "terminated", "model_error", "environment", "internal_error")
 """Outcomes of a session that `resume` takes up again; at any other it is at its end."""
 
 

@@ -34,6 +34,7 @@ NETWORK = "journeyman-build"
 
 _LIFE_S = 3 * 3600
 _KEPT_LINES = 400
+_SHOWN = 100
 _KILLED = 137
 _PROGRESS = ("Collecting ", "Building wheel", "Successfully ", "added ")
 
@@ -265,7 +266,7 @@ def follow(
         shown = index.mask(line)
         kept.append(shown)
         if shown.startswith(_PROGRESS):
-            say(f"  {shown[:100]}")
+            say(f"  {shown}" if len(shown) <= _SHOWN else f"  {shown[: _SHOWN - 1]}…")
     return tuple(kept)
 
 

@@ -26,6 +26,7 @@ from policies.action import (
     VerifyRequest,
 )
 from policies.record import Evidence, PatchVerified, Plan, PlanMade, Record, Said, StepTaken
+from tools.evidence import split_patch
 from tools.tool import BadArguments, Tool, clip
 from tools.workbench import Workbench
 
@@ -33,6 +34,11 @@ TEXT_KEPT = 10_000
 """Characters of one call's text that are checkpointed; the log has the whole."""
 REFUTED_MOST = 6
 IN_CIRCLES = "The same was done again and again, and brought the same each time"
+ONLY_TESTS = (
+    "The change is in test files alone ({}). Tests that were named run as they were found, so that a "
+    "changed test proves nothing: mend the code. If the task is about the tests themselves, claim "
+    "again that it is done."
+)
 CONFIDENT = 0.7
 """Below this share a patch is a proposal: measured on functions, see benchmarks/repair.py."""
 
@@ -201,6 +207,10 @@ class Nodes:
         patch = self.workspace.diff()
         if not patch:
             return self._refute(state, "The workspace holds no change: there is nothing to verify.")
+        source, _, test_files = split_patch(patch)
+        if not source and not state.get("questioned"):
+            touched = ", ".join(test_files[:5])
+            return {"questioned": True} | self._refute(state, ONLY_TESTS.format(touched))
         observation = self.workbench.perform(
             "verify",
             VerifyRequest(patch=patch, failing=self.failing, checks=self.requirement.checks),

@@ -20,6 +20,7 @@ class LoopState(TypedDict, total=False):
         claim: Set where the proposer claims to be done: confidence and alternatives.
         verification: `policies.record.Evidence` of the last claim, as data.
         refuted: How many claims did not hold.
+        questioned: Whether a patch of nothing but tests was sent back, which is done once.
         stuck: What the stuck detector keeps.
         replan: Why the plan must be revised; empty otherwise.
         candidates: How many candidates were tried.
@@ -38,6 +39,7 @@ class LoopState(TypedDict, total=False):
     claim: dict[str, Any]
     verification: dict[str, Any]
     refuted: int
+    questioned: bool
     stuck: dict[str, Any]
     replan: str
     candidates: int

@@ -327,7 +327,10 @@ def _apply(mind: Mind, text: str) -> Proposal:
         for c in chosen["changes"]
     ]
     calls.append(ToolCall("run_tests", {"tests": mind["red"]}))
-    said = text or f"Chosen ({chosen['confidence']:.0%} sure): {chosen['operator']}."
+    said = (
+        text
+        or f"Chosen ({chosen['confidence']:.0%} sure), an edit of the kind `{chosen['operator']}`."
+    )
     return say({**mind, "stage": "applying"}, f"{said}\n{chosen['diff']}", calls=tuple(calls))
 
 

@@ -158,6 +158,37 @@ def test_a_claim_without_proof_is_sent_back_and_the_plan_is_revised(tmp_path: Pa
     assert "Tests that passed before do not pass" in reasons
 
 
+def test_a_patch_of_nothing_but_tests_is_sent_back_once(tmp_path: Path) -> None:
+    repo = copy_fixture("red_test", tmp_path)
+    easy = "def test_a_shelf_at_its_minimum_is_not_ordered(): pass"
+    bent = call("shell", command=f"echo '{easy}' > tests/test_levels.py")
+    back = call("shell", command="git checkout -q tests && git status --short")
+    done = call("done", summary="It passes.")
+    watched = scripted([bent, done, back, RED_TEST[2], done], "Make the test pass.", repo)
+
+    assert_verified(watched)
+    assert watched.result is not None
+    assert "tests/" not in watched.result.patch
+    (reason,) = {made.plan.reason for made in watched.plans if made.plan.revision}
+    assert "test files alone (tests/test_levels.py)" in reason
+
+
+def test_a_task_about_tests_is_done_at_the_second_claim(tmp_path: Path) -> None:
+    repo = copy_fixture("issue_only", tmp_path)
+    more = call(
+        "edit",
+        operation="create",
+        path="tests/test_more.py",
+        new="from durations.text import parse\n\n\ndef test_hours():\n    assert parse('2h') == 7200\n",
+    )
+    done = call("done", summary="One more test.")
+    text = "Tidy up the tests: one for whole hours is missing."
+    watched = scripted([more, done, done], text, repo)
+
+    assert_verified(watched)
+    assert watched.nodes.count("verify") == 2
+
+
 def test_a_feature_is_proven_by_tests_that_come_with_it(tmp_path: Path) -> None:
     repo = copy_fixture("feature", tmp_path)
     method = (

@@ -97,7 +97,8 @@ def test_a_red_test_ends_with_a_verified_patch_and_the_folder_is_not_touched(
     listed = journeyman(home, "sessions").stdout.splitlines()[0]
     session = listed.split()[0]
     assert "verified" in listed
-    shown = journeyman(home, "log", "show", session).stdout
+    shown = journeyman(home, "log", "show").stdout
+    assert shown == journeyman(home, "log", "show", session).stdout
     assert "session_started" in shown
     assert "session_ended" in shown
     check_the_log(home, session)
@@ -246,6 +247,7 @@ def test_init_says_five_lines_and_what_it_wrote_is_used(home: Path, repo: Path) 
     words = [line.split()[0] for line in first.stdout.splitlines()]
     assert words == ["Language", "Interpreter", "Setup", "Tests", "Baseline"]
     assert "red: 2 failed, 16 passed" in first.stdout
+    assert "is_not_ordered fails: AssertionError: assert [" in first.stderr
     config = repo / ".journeyman" / "config.toml"
     assert not config.exists(), "without a yes nothing is written"
 

@@ -11,8 +11,8 @@ import click
 def clean() -> int:
     """Remove what Journeyman left on this machine.
 
-    Its containers, images, servers and caches, and nothing of anybody else's. Sessions and past
-    solutions stay.
+    Its containers, images, servers and caches, of every repository, and nothing of anybody else's.
+    Sessions and past solutions stay; the next run builds what it needs anew.
     """
     from agent.settings import state_folder
     from memory.redis_server import stop

@@ -53,6 +53,8 @@ def init(repo: Path, model: str, *, yes: bool) -> int:
         click.echo(line)
     for note in environment.notes:
         screen.say(note)
+    if not report.green:
+        screen.say(_what_is_red(report))
     _write(repo, settings, _project_file(settings, environment, model), yes=yes)
     return 0
 
@@ -94,13 +96,33 @@ def _conclusions(environment: Environment, report: Report) -> list[str]:
 
     setup = "; ".join(environment.setup) or "nothing to install"
     colour = "green" if report.green else "red"
+    python = environment.python
+    interpreter = f"{python}, in the sandbox" if python else "none: shell and files only"
     return [
         clean_line(f"Language     {', '.join(environment.languages) or 'none recognised'}"),
-        clean_line(f"Interpreter  {environment.python or 'none: shell and files only'}"),
+        clean_line(f"Interpreter  {interpreter}"),
         clean_line(f"Setup        {setup}"),
         clean_line(f"Tests        {environment.test_command} ({environment.runner})"),
         clean_line(f"Baseline     {colour}: {report.summary()}", limit=400),
     ]
+
+
+def _what_is_red(report: Report) -> str:
+    """The first thing that went wrong, and what can be done about it."""
+    from agent.doors.clean_text import clean_line
+
+    if report.collection_errors:
+        path, message = report.collection_errors[0]
+        return clean_line(f"{path} could not be collected: {_first_line(message)}", limit=400)
+    if not report.failing:
+        return "see that the command under Tests runs some: name another in .journeyman/config.toml"
+    name = report.failing[0]
+    message = _first_line(report.by_id[name].message) or "no message"
+    return clean_line(f"{name} fails: {message}", limit=400)
+
+
+def _first_line(text: str) -> str:
+    return next((line.strip() for line in text.splitlines() if line.strip()), "")
 
 
 def _project_file(settings: Settings, environment: Environment, model: str) -> str:

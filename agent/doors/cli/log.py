@@ -16,9 +16,9 @@ def log() -> None:
 
 
 @log.command()
-@click.argument("session")
+@click.argument("session", default="")
 def verify(session: str) -> int:
-    """Check the whole chain of SESSION's log.
+    """Check the whole chain of SESSION's log; without a name, of the newest.
 
     Exit codes: 0 whole, 4 not whole, 2 unreadable or no such session.
     """
@@ -45,9 +45,9 @@ def verify(session: str) -> int:
 
 
 @log.command()
-@click.argument("session")
+@click.argument("session", default="")
 def show(session: str) -> int:
-    """Print SESSION's records, one after the other."""
+    """Print SESSION's records, one after the other; without a name, the newest's."""
     from agent.doors.clean_text import clean_line
     from agent.doors.cli.render import render
     from agent.doors.cli.screen import lines, plain_console
@@ -64,18 +64,26 @@ def show(session: str) -> int:
     except LogUnreadable as error:
         raise Failure(
             str(error),
-            remedy=f"see what is wrong: journeyman log verify {session}",
+            remedy=f"see what is wrong: journeyman log verify {session}".rstrip(),
             outcome=Outcome.USAGE,
         ) from error
     return Outcome.VERIFIED.exit_code
 
 
 def log_folder(home: Path, session: str) -> Path:
-    """Where a session's log lies.
+    """Where a session's log lies; without a name, the newest's.
 
     Raises:
         Failure: There is no such session.
     """
+    found = [path.name for path in (home / "sessions").glob("*/")]
+    if not session and not found:
+        raise Failure(
+            "there is no session yet",
+            remedy='begin one: journeyman run "TASK"',
+            outcome=Outcome.USAGE,
+        )
+    session = session or max(found)  # a name begins with its time
     folder = home / "sessions" / session
     if Path(session).name != session or not folder.is_dir():
         raise Failure(

@@ -171,7 +171,7 @@ def request_line(request: Request) -> str:  # noqa: C901, PLR0911, PLR0912  one 
         case ModelRequest():
             return clean_line(f"{request.model}, {len(request.messages)} new messages")
         case RecallRequest():
-            return clean_line(request.query)
+            return clean_line(request.query.partition("\n")[0])
         case RememberRequest():
             return "the verified solution"
         case VerifyRequest():
