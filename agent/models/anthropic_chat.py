@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 from langchain_anthropic import ChatAnthropic
@@ -22,6 +23,11 @@ def open_chat(name: ModelName, *, address: str, key: str, timeout_s: float) -> B
         "max_retries": 0,
     }
     return ChatAnthropic(**settings)
+
+
+def shape(schema: Mapping[str, Any]) -> dict[str, Any]:
+    """What goes with a call whose answer is to fit a JSON schema."""
+    return {"output_config": {"format": {"type": "json_schema", "schema": dict(schema)}}}
 
 
 def options() -> dict[str, Any]:

@@ -11,11 +11,11 @@ import json
 import os
 import random
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from decimal import Decimal
-from typing import Any
+from typing import Any, TypeAlias
 
 from langchain_core.messages import AIMessage, BaseMessage
 from langsmith import tracing_context
@@ -26,8 +26,8 @@ from agent.models.messages import Finish, Message, finish, from_langchain, to_la
 
 __all__ = ["ModelClient", "ModelFailure", "Reply", "ToolSchema"]
 
+_Shape: TypeAlias = Callable[[Mapping[str, Any]], dict[str, Any]]
 ATTEMPTS = 6
-"""Of one call: the first and at most five more."""
 PAID_ANSWERS = 2
 """Answers that are paid for in one call: one that is of no use is asked for once more, so that a
 call costs at most twice what was reserved for it."""
@@ -79,6 +79,7 @@ class ModelClient:
         base_url: Where it is served; needed for `openai-compatible/NAME`.
         tools: What the model may call.
         timeout_s: Of one call with all its attempts.
+        attempts: Of one call at most: the first, and again where a fault may pass.
 
     Attributes:
         history: The messages so far, in plain form (see `messages.py`); not to be changed.
@@ -88,17 +89,24 @@ class ModelClient:
     """
 
     def __init__(
-        self, name: str, *, base_url: str = "", tools: Sequence[ToolSchema], timeout_s: float = 600
+        self,
+        name: str,
+        *,
+        base_url: str = "",
+        tools: Sequence[ToolSchema],
+        timeout_s: float = 600,
+        attempts: int = ATTEMPTS,
     ) -> None:
         self.name = names.parse(name, base_url=base_url)
         self.history: list[Message] = []
         self._key = names.key(self.name, os.environ)
         self._address = self.name.address(os.environ)
         self._timeout_s = timeout_s
+        self._attempts = attempts
         self._sent: list[BaseMessage] = []
         self._digest = hashlib.sha256()
         self._length = len(json.dumps([tool.parameters for tool in tools]))
-        self._model, self._options = self._open(tools)
+        self._model, self._options, self._shape = self._open(tools)
 
     @property
     def length(self) -> int:
@@ -123,8 +131,16 @@ class ModelClient:
             if answer is not None:
                 self._append([*messages, answer])
 
-    def call(self, messages: Sequence[Message], *, max_output_tokens: int) -> Reply:
+    def call(
+        self,
+        messages: Sequence[Message],
+        *,
+        max_output_tokens: int,
+        schema: Mapping[str, Any] | None = None,
+    ) -> Reply:
         """Send the history with `messages` after it; both they and the answer are appended.
+
+        With a JSON schema of an object, the server is asked to answer with nothing else.
 
         A fault that may pass (rate limit, overload, connection, an answer that is not whole) is
         tried again with growing waits, as long as the time limit allows.
@@ -134,7 +150,9 @@ class ModelClient:
         """
         began, at = time.monotonic(), datetime.now(UTC)
         notes: list[str] = []
-        answer, ended, usage = self._ask_until_whole(messages, max_output_tokens, began, notes)
+        answer, ended, usage = self._ask_until_whole(
+            messages, max_output_tokens, schema, began, notes
+        )
         message = from_langchain(answer, len(self.history) + len(messages))
         self._append([*messages, message])
         return Reply(
@@ -149,28 +167,36 @@ class ModelClient:
         )
 
     def _ask_until_whole(
-        self, messages: Sequence[Message], max_output_tokens: int, began: float, notes: list[str]
+        self,
+        messages: Sequence[Message],
+        max_output_tokens: int,
+        schema: Mapping[str, Any] | None,
+        began: float,
+        notes: list[str],
     ) -> tuple[AIMessage, Finish, prices.Usage]:
         """An answer that says why it ended, and the tokens of all attempts."""
         prompt = [*self._sent, *map(to_langchain, messages)]
         usage = prices.Usage(0, 0)
         answered = 0
-        for attempt in range(1, ATTEMPTS + 1):
+        for attempt in range(1, self._attempts + 1):
             left = self._timeout_s - (time.monotonic() - began)
             try:
-                answer = self._ask(prompt, max_output_tokens, left)
+                answer = self._ask(prompt, max_output_tokens, schema, left)
                 usage = _sum(usage, self._usage(answer, messages))
                 if (ended := finish(answer)) is not None:
                     return answer, ended, usage
                 raise self._cut_short()
             except ModelFailure as failure:
                 answered += failure.answered
-                self._wait(failure, attempt if answered < PAID_ANSWERS else ATTEMPTS, began)
+                self._wait(failure, attempt if answered < PAID_ANSWERS else self._attempts, began)
                 notes.append(f"Asked again: {failure}.")
         raise AssertionError("the last attempt returns or raises")
 
-    def _open(self, tools: Sequence[ToolSchema]) -> tuple[Any, dict[str, Any]]:
-        """The chat model with its tools, and what goes with each call; imports its provider only."""
+    def _open(self, tools: Sequence[ToolSchema]) -> tuple[Any, dict[str, Any], _Shape]:
+        """The chat model with its tools, what goes with each call, and with one for a schema.
+
+        Imports its provider only.
+        """
         if self.name.provider == "anthropic":
             from agent.models import anthropic_chat as chat  # noqa: PLC0415  (1.7 s of CPU)
         else:
@@ -179,7 +205,7 @@ class ModelClient:
             self.name, address=self._address, key=self._key, timeout_s=self._timeout_s
         )
         if not tools:
-            return model, chat.options()
+            return model, chat.options(), chat.shape
         told = [
             {
                 "type": "function",
@@ -191,20 +217,27 @@ class ModelClient:
             }
             for tool in tools
         ]
-        return model.bind_tools(told), chat.options()
+        return model.bind_tools(told), chat.options(), chat.shape
 
-    def _ask(self, prompt: list[BaseMessage], max_output_tokens: int, left: float) -> AIMessage:
+    def _ask(
+        self,
+        prompt: list[BaseMessage],
+        max_output_tokens: int,
+        schema: Mapping[str, Any] | None,
+        left: float,
+    ) -> AIMessage:
         """One request; a library's error comes out as a `ModelFailure`."""
         if left <= 0:
             raise ModelFailure(
                 f"{self.name} did not answer within {self._timeout_s:g} s",
                 remedy="Go on later with `journeyman resume`, or choose another model.",
             )
+        options = self._options | (self._shape(schema) if schema else {})
         try:
             # A tracing variable in the user's environment must not send prompts past the gate.
             with tracing_context(enabled=False):
                 answer = self._model.invoke(
-                    prompt, max_tokens=max_output_tokens, timeout=left, **self._options
+                    prompt, max_tokens=max_output_tokens, timeout=left, **options
                 )
         except Exception as error:
             raise explain(error, self.name, self._address, self._key) from error
@@ -219,7 +252,7 @@ class ModelClient:
         if failure.retry_after_s is not None:
             wait = failure.retry_after_s
         left = self._timeout_s - (time.monotonic() - began)
-        if not failure.retryable or attempt == ATTEMPTS or wait >= left:
+        if not failure.retryable or attempt == self._attempts or wait >= left:
             raise failure
         time.sleep(wait)
 

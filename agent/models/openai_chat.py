@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 from langchain_core.language_models import BaseChatModel, LanguageModelInput
@@ -58,6 +59,12 @@ def open_chat(name: ModelName, *, address: str, key: str, timeout_s: float) -> B
     if name.provider == "openai-compatible":
         return _CompatibleChat(**common, use_responses_api=False)
     return _Chat(**common, store=False)
+
+
+def shape(schema: Mapping[str, Any]) -> dict[str, Any]:
+    """What goes with a call whose answer is to fit a JSON schema."""
+    named = {"name": "answer", "strict": True, "schema": dict(schema)}
+    return {"response_format": {"type": "json_schema", "json_schema": named}}
 
 
 def options() -> dict[str, Any]:

@@ -61,7 +61,7 @@ def test_the_help_names_every_exit_code() -> None:
 
 @pytest.mark.parametrize(
     "command",
-    ["run", "init", "sessions", "resume", "log", "doctor", "setup", "demo", "clean"],
+    ["run", "init", "sessions", "resume", "log", "doctor", "model", "setup", "demo", "clean"],
 )
 def test_every_command_explains_itself(command: str) -> None:
     done = journeyman(command, "--help")

@@ -22,6 +22,7 @@ COMMANDS = {
     "resume": "agent.doors.cli.resume:resume",
     "log": "agent.doors.cli.log:log",
     "doctor": "agent.doors.cli.doctor:doctor",
+    "model": "agent.doors.cli.model:model",
     "setup": "agent.doors.cli.setup:setup",
     "demo": "agent.doors.cli.demo:demo",
     "clean": "agent.doors.cli.clean:clean",
