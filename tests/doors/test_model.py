@@ -99,13 +99,11 @@ def test_a_server_that_is_not_there_is_a_model_error_at_once(
     assert "Next: Check the address" in capsys.readouterr().err
 
 
-@pytest.mark.parametrize(
-    ("arguments", "outcome"),
-    [
-        (["nobody/x"], Outcome.USAGE),
-        (["openai-compatible/x"], Outcome.USAGE),
-        ([], Outcome.USAGE),
-    ],
-)
-def test_a_name_that_cannot_be_used_is_wrong_use(arguments: list[str], outcome: Outcome) -> None:
-    assert main(["model", "probe", *arguments]) == outcome.exit_code
+@pytest.mark.parametrize("arguments", [["nobody/x"], ["openai-compatible/x"], []], ids=" ".join)
+def test_a_name_that_cannot_be_used_is_wrong_use(arguments: list[str]) -> None:
+    assert main(["model", "probe", *arguments]) == Outcome.USAGE.exit_code
+
+
+def test_builtin_needs_no_probe(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["model", "probe", "builtin"]) == Outcome.VERIFIED.exit_code
+    assert "by search" in capsys.readouterr().out
