@@ -8,7 +8,7 @@ from pathlib import Path
 from agent import disk
 from agent.baseline import NoTestRan, NothingFails
 from agent.loop.nodes import Stopped
-from agent.models.names import KeyMissing, ModelNameError
+from agent.models.names import KeyMissing, ModelNameError, PackageMissing
 from agent.outcome import Outcome
 from memory.errors import CheckpointRefused, MemoryUnavailable
 from policies.log import LogError
@@ -42,11 +42,9 @@ def of(error: Exception, *, session_id: str, folder: Path) -> tuple[Outcome, str
             return Outcome.UNSOLVED, f"nothing fails: {error}"
         case Refused():
             outcome = error.outcome
-        case (
-            NoTestRan() | KeyMissing() | SandboxError() | MemoryUnavailable() | CheckpointRefused()
-        ):
+        case NoTestRan() | SandboxError() | MemoryUnavailable() | CheckpointRefused() | LogError():
             outcome = Outcome.ENVIRONMENT
-        case LogError():
+        case KeyMissing() | PackageMissing():
             outcome = Outcome.ENVIRONMENT
         case ModelNameError():
             outcome = Outcome.USAGE

@@ -47,7 +47,9 @@ def check(name: str, *, base_url: str) -> None:
         ModelNameError: There is no such model, or its key or address is missing.
     """
     if name != BUILTIN:
-        names.key(names.parse(name, base_url=base_url), os.environ)
+        parsed = names.parse(name, base_url=base_url)
+        names.key(parsed, os.environ)
+        parsed.address(os.environ)
 
 
 def choose(name: str, *, base_url: str, workbench: Workbench, budget: Budget, tools: Tools) -> Mind:

@@ -3,8 +3,8 @@
     with ModelServer([Turn(calls=(Call("read", {"path": "a.py"}),)), "All done."]) as server:
         ...  # point a client at server.base_url; what it asked is in server.requests
 
-OpenAI chat completions and Anthropic messages, as JSON or streamed, and OpenAI responses as JSON,
-all under one base URL. A script is a list of turns, one per request: a `Turn`, a text, or a
+OpenAI chat completions and Anthropic messages, as JSON or streamed, OpenAI responses and Google's
+`generateContent` as JSON, all under one base URL. A script is a list of turns, one per request: a `Turn`, a text, or a
 function of the request's JSON that returns either; or one such function for all requests. What the
 answers look like on the wire is in `model_wire.py`.
 """
@@ -99,15 +99,23 @@ class ModelServer:
 
 def texts(request: Request) -> list[str]:
     """The text of each message of a request, tool results included, in every protocol."""
-    system = [_text(request["system"])] if "system" in request else []
-    messages = request["messages"] if "messages" in request else request["input"]
-    return system + [_text(one.get("content", one.get("output"))) for one in messages]
+    told = request.get("system", request.get("systemInstruction", {}).get("parts"))
+    system = [] if told is None else [_text(told)]
+    messages = next(request[key] for key in ("messages", "input", "contents") if key in request)
+    fields = ("content", "output", "parts")
+    return system + [_text(next((one[f] for f in fields if f in one), "")) for one in messages]
 
 
 def _text(content: Any) -> str:
     if isinstance(content, list):
-        return "\n".join(_text(part.get("text", part.get("content", ""))) for part in content)
+        return "\n".join(_text(_inner(part)) for part in content)
     return content if isinstance(content, str) else ""
+
+
+def _inner(part: dict[str, Any]) -> Any:
+    if "functionResponse" in part:
+        return str(part["functionResponse"]["response"].get("output"))
+    return part.get("text", part.get("content", ""))
 
 
 class _Handler(BaseHTTPRequestHandler):

@@ -1,4 +1,4 @@
-"""What the scripted model's answers look like on the wire: two providers, three protocols.
+"""What the scripted model's answers look like on the wire: three providers, four protocols.
 
 Whole answers are checked against the official clients' own types before they leave.
 """
@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from typing import Any, TypeAlias
 
 from anthropic.types import Message, RawMessageStreamEvent
+from google.genai.types import GenerateContentResponse
 from openai.types.chat import ChatCompletion, ChatCompletionChunk
 from openai.types.responses import Response
 from pydantic import TypeAdapter
@@ -19,12 +20,12 @@ from typing_extensions import override
 Request: TypeAlias = dict[str, Any]
 EVENT: TypeAdapter[Any] = TypeAdapter(RawMessageStreamEvent)
 FINISHES = {
-    "stop": ("stop", "end_turn"),
-    "tool_calls": ("tool_calls", "tool_use"),
-    "length": ("length", "max_tokens"),
-    "refusal": ("content_filter", "refusal"),
+    "stop": ("stop", "end_turn", "STOP"),
+    "tool_calls": ("tool_calls", "tool_use", "STOP"),
+    "length": ("length", "max_tokens", "MAX_TOKENS"),
+    "refusal": ("content_filter", "refusal", "SAFETY"),
 }
-"""Why a turn ended, in the words of OpenAI and of Anthropic."""
+"""Why a turn ended, in the words of OpenAI, of Anthropic and of Google."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,7 +78,7 @@ class OutOfProtocol(Exception):
     """What was asked is none of the protocols that are spoken."""
 
 
-def protocol(path: str) -> type[OpenAI | Responses | Anthropic]:
+def protocol(path: str) -> type[OpenAI | Responses | Anthropic | Gemini]:
     """The protocol that is spoken at a path."""
     for end, spoken in SPOKEN.items():
         if path.endswith(end):
@@ -323,8 +324,48 @@ class Anthropic:
             yield {"type": "message_stop"}
 
 
-SPOKEN: dict[str, type[OpenAI | Responses | Anthropic]] = {
+class Gemini:
+    """Google's `generateContent`, as JSON only."""
+
+    @staticmethod
+    def error(turn: Turn) -> Request:
+        kinds = {429: "RESOURCE_EXHAUSTED", 401: "UNAUTHENTICATED", 403: "PERMISSION_DENIED"}
+        kind = turn.code or kinds.get(turn.status, "INTERNAL")
+        said = turn.text or "ordered by the script"
+        return {"error": {"code": turn.status, "message": said, "status": kind}}
+
+    @classmethod
+    def body(cls, number: int, request: Request, turn: Turn) -> Request:
+        del request
+        parts: list[Request] = [{"text": _said(turn)}] if _said(turn) else []
+        for call in turn.calls:
+            given = call.arguments if isinstance(call.arguments, dict) else {"": call.arguments}
+            parts.append({"functionCall": {"name": call.name, "args": {} if turn.half else given}})
+        candidate: Request = {"index": 0, "content": {"role": "model", "parts": parts}}
+        if (finish := _finish(turn, 2)) is not None:
+            candidate["finishReason"] = finish
+        body = {
+            "candidates": [candidate],
+            "usageMetadata": {
+                "promptTokenCount": turn.input_tokens or 0,
+                "candidatesTokenCount": turn.output_tokens,
+                "cachedContentTokenCount": turn.cached_tokens,
+                "totalTokenCount": (turn.input_tokens or 0) + turn.output_tokens,
+            },
+            "modelVersion": "scripted",
+            "responseId": f"response-{number}",
+        }
+        GenerateContentResponse.model_validate(body)
+        return body
+
+    @classmethod
+    def stream(cls, number: int, request: Request, turn: Turn) -> bytes:
+        raise OutOfProtocol(f"generateContent is not streamed here: {number}, {request}, {turn}")
+
+
+SPOKEN: dict[str, type[OpenAI | Responses | Anthropic | Gemini]] = {
     "/chat/completions": OpenAI,
     "/responses": Responses,
     "/messages": Anthropic,
+    ":generateContent": Gemini,
 }

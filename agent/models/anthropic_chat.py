@@ -25,11 +25,12 @@ def open_chat(name: ModelName, *, address: str, key: str, timeout_s: float) -> B
     return ChatAnthropic(**settings)
 
 
-def shape(schema: Mapping[str, Any]) -> dict[str, Any]:
-    """What goes with a call whose answer is to fit a JSON schema."""
-    return {"output_config": {"format": {"type": "json_schema", "schema": dict(schema)}}}
+def options(max_output_tokens: int, schema: Mapping[str, Any] | None) -> dict[str, Any]:
+    """What goes with a call: its limit, and the JSON schema that its answer is to fit.
 
-
-def options() -> dict[str, Any]:
-    """What goes with every call besides its limits: the history so far may be cached."""
-    return {"cache_control": {"type": "ephemeral"}}
+    The history so far may be cached.
+    """
+    common = {"max_tokens": max_output_tokens, "cache_control": {"type": "ephemeral"}}
+    if schema is None:
+        return common
+    return common | {"output_config": {"format": {"type": "json_schema", "schema": dict(schema)}}}

@@ -26,7 +26,7 @@ from agent.models.messages import Finish, Message, finish, from_langchain, to_la
 
 __all__ = ["ModelClient", "ModelFailure", "Reply", "ToolSchema"]
 
-_Shape: TypeAlias = Callable[[Mapping[str, Any]], dict[str, Any]]
+_Options: TypeAlias = Callable[[int, Mapping[str, Any] | None], dict[str, Any]]
 ATTEMPTS = 6
 PAID_ANSWERS = 2
 """Answers that are paid for in one call: one that is of no use is asked for once more, so that a
@@ -75,7 +75,7 @@ class ModelClient:
     """One conversation: an append-only history and the chat model behind it.
 
     Args:
-        name: `openai/NAME`, `anthropic/NAME` or `openai-compatible/NAME`.
+        name: `PROVIDER/NAME`, as `names.py` has them.
         base_url: Where it is served; needed for `openai-compatible/NAME`.
         tools: What the model may call.
         timeout_s: Of one call with all its attempts.
@@ -85,7 +85,7 @@ class ModelClient:
         history: The messages so far, in plain form (see `messages.py`); not to be changed.
 
     Raises:
-        ModelNameError: The name cannot be used, or the key it needs is not there.
+        ModelNameError: The name cannot be used, or the key or the package it needs is not there.
     """
 
     def __init__(
@@ -106,7 +106,7 @@ class ModelClient:
         self._sent: list[BaseMessage] = []
         self._digest = hashlib.sha256()
         self._length = len(json.dumps([tool.parameters for tool in tools]))
-        self._model, self._options, self._shape = self._open(tools)
+        self._model, self._options = self._open(tools)
 
     @property
     def length(self) -> int:
@@ -192,20 +192,14 @@ class ModelClient:
                 notes.append(f"Asked again: {failure}.")
         raise AssertionError("the last attempt returns or raises")
 
-    def _open(self, tools: Sequence[ToolSchema]) -> tuple[Any, dict[str, Any], _Shape]:
-        """The chat model with its tools, what goes with each call, and with one for a schema.
-
-        Imports its provider only.
-        """
-        if self.name.provider == "anthropic":
-            from agent.models import anthropic_chat as chat  # noqa: PLC0415  (1.7 s of CPU)
-        else:
-            from agent.models import openai_chat as chat  # type: ignore[no-redef]  # noqa: PLC0415  (1 s of CPU)
+    def _open(self, tools: Sequence[ToolSchema]) -> tuple[Any, _Options]:
+        """The chat model with its tools, and what makes the options of a call."""
+        chat = _provider(self.name)
         model = chat.open_chat(
             self.name, address=self._address, key=self._key, timeout_s=self._timeout_s
         )
         if not tools:
-            return model, chat.options(), chat.shape
+            return model, chat.options
         told = [
             {
                 "type": "function",
@@ -217,7 +211,7 @@ class ModelClient:
             }
             for tool in tools
         ]
-        return model.bind_tools(told), chat.options(), chat.shape
+        return model.bind_tools(told), chat.options
 
     def _ask(
         self,
@@ -232,13 +226,11 @@ class ModelClient:
                 f"{self.name} did not answer within {self._timeout_s:g} s",
                 remedy="Go on later with `journeyman resume`, or choose another model.",
             )
-        options = self._options | (self._shape(schema) if schema else {})
+        options = self._options(max_output_tokens, schema)
         try:
             # A tracing variable in the user's environment must not send prompts past the gate.
             with tracing_context(enabled=False):
-                answer = self._model.invoke(
-                    prompt, max_tokens=max_output_tokens, timeout=left, **options
-                )
+                answer = self._model.invoke(prompt, timeout=left, **options)
         except Exception as error:
             raise explain(error, self.name, self._address, self._key) from error
         if not isinstance(answer, AIMessage):
@@ -299,3 +291,21 @@ def _sum(one: prices.Usage, other: prices.Usage) -> prices.Usage:
         one.cached_tokens + other.cached_tokens,
         one.cache_write_tokens + other.cache_write_tokens,
     )
+
+
+def _provider(name: names.ModelName) -> Any:
+    """The module of a model's provider; each is imported only when it is asked for (1 to 2 s)."""
+    try:
+        match name.provider:
+            case "anthropic":
+                from agent.models import anthropic_chat as chat  # noqa: PLC0415
+            case "google":
+                from agent.models import google_chat as chat  # type: ignore[no-redef]  # noqa: PLC0415
+            case _:
+                from agent.models import openai_chat as chat  # type: ignore[no-redef]  # noqa: PLC0415
+    except ModuleNotFoundError as error:
+        raise names.PackageMissing(
+            f"{name} needs the package {error.name}, which is not installed",
+            remedy=f"Install it: pip install 'journeyman[{name.provider}]'.",
+        ) from error
+    return chat

@@ -12,6 +12,8 @@ from agent.models.names import KEY_VARIABLES, ModelName
 SPENT = {"insufficient_quota", "billing_hard_limit_reached", "billing_error"}
 """Error codes that look like a rate limit but do not go away by waiting."""
 TOO_LONG = {"context_length_exceeded", "request_too_large"}
+TOO_LONG_SAID = "exceeds the maximum number of tokens"
+"""Google's words for the same, which has no code of its own."""
 TRANSPORT = {"TransportError", "APIConnectionError", "ModelConnectionError", "ConnectionError"}
 """Names of classes that mean: the connection failed (the HTTP libraries' own included)."""
 SHOWN = 300
@@ -52,8 +54,7 @@ def explain(error: Exception, name: ModelName, address: str, key: str) -> ModelF
     if isinstance(error, ModelFailure):
         return error
     said = _said(error).replace(key, "[key]")
-    status = getattr(error, "status_code", None)
-    if isinstance(status, int):
+    if (status := _status(error)) is not None:
         return _by_status(error, status, said, name)
     kinds = {kind.__name__ for kind in type(error).__mro__}
     if any("Timeout" in kind for kind in kinds):
@@ -76,12 +77,22 @@ def explain(error: Exception, name: ModelName, address: str, key: str) -> ModelF
     )
 
 
+def _status(error: Exception) -> int | None:
+    """The HTTP status; Google's client has it on the error that LangChain's own comes from."""
+    for one in (error, error.__cause__):
+        for name in ("status_code", "code"):
+            if isinstance(status := getattr(one, name, None), int):
+                return status
+    return None
+
+
 def _by_status(error: Exception, status: int, said: str, name: ModelName) -> ModelFailure:
     code = _code(error)
     refused = f"{name} refused the call ({status}): {said}"
     if code in SPENT:
         return ModelFailure(refused, remedy="Top up the account, or choose another model.")
-    if code in TOO_LONG or status == 413 or isinstance(error, ContextOverflowError):
+    too_long = code in TOO_LONG or status == 413 or TOO_LONG_SAID in said
+    if too_long or isinstance(error, ContextOverflowError):
         return ModelFailure(
             f"the session no longer fits into what {name} can read ({status}): {said}",
             remedy="Start again with a narrower task, or with a model that reads more.",
@@ -111,20 +122,28 @@ def _said(error: Exception) -> str:
 
 def _code(error: Exception) -> str:
     detail = _detail(error)
-    return str(detail.get("code") or detail.get("type") or getattr(error, "code", None) or "")
+    told = (
+        detail.get("code"),
+        detail.get("type"),
+        detail.get("status"),
+        getattr(error, "code", ""),
+    )
+    return next((word for word in told if word and isinstance(word, str)), "")  # a number: HTTP's
 
 
 def _detail(error: Exception) -> Mapping[str, Any]:
     """The `error` object of an error's body (OpenAI's client hands it out unwrapped)."""
-    body = getattr(error, "body", None)
-    if not isinstance(body, Mapping):
-        return {}
-    inner = body.get("error")
-    return inner if isinstance(inner, Mapping) else body
+    for one in (error, error.__cause__):
+        for name in ("body", "details"):
+            if isinstance(body := getattr(one, name, None), Mapping):
+                inner = body.get("error")
+                return inner if isinstance(inner, Mapping) else body
+    return {}
 
 
 def _retry_after(error: Exception) -> float | None:
-    headers = getattr(getattr(error, "response", None), "headers", {})
+    held = next((e for e in (error, error.__cause__) if getattr(e, "response", None)), error)
+    headers = getattr(getattr(held, "response", None), "headers", {})
     for header, unit in (("retry-after-ms", 0.001), ("retry-after", 1.0)):
         try:
             return max(0.0, float(headers[header]) * unit)

@@ -31,8 +31,16 @@ _FINISHES: dict[str, Finish] = {
     "model_context_window_exceeded": "length",
     "content_filter": "refusal",
     "refusal": "refusal",
+    "MAX_TOKENS": "length",
+    "SAFETY": "refusal",
+    "RECITATION": "refusal",
+    "BLOCKLIST": "refusal",
+    "PROHIBITED_CONTENT": "refusal",
+    "SPII": "refusal",
 }
 """The providers' words for why a turn ended; any other word is an ordinary end."""
+_NOT_WHOLE = {"MALFORMED_FUNCTION_CALL", "FINISH_REASON_UNSPECIFIED"}
+"""The same for a turn that came to no end of its own."""
 
 
 def to_langchain(message: Message) -> BaseMessage:
@@ -94,6 +102,10 @@ def finish(answer: AIMessage) -> Finish | None:
         reason = str((told.get("incomplete_details") or {}).get("reason"))
         return _FINISHES.get(reason, "length")
     word = told.get("finish_reason") or told.get("stop_reason")
-    if not word and told.get("status") == "completed":
+    if (told.get("prompt_feedback") or {}).get("block_reason"):
+        return "refusal"
+    if word == "STOP" or (not word and told.get("status") == "completed"):
         word = "tool_calls" if answer.tool_calls else "stop"
-    return _FINISHES.get(word, "stop") if word else None
+    if not word or word in _NOT_WHOLE:
+        return None
+    return _FINISHES.get(word, "stop")

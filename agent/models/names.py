@@ -1,4 +1,4 @@
-"""Names of chat models: `openai/NAME`, `anthropic/NAME`, `openai-compatible/NAME` with a base URL.
+"""Names of chat models: `PROVIDER/NAME`, such as `anthropic/NAME`; some need a base URL, too.
 
 A key is read for one provider only: the one that was asked for by name.
 """
@@ -13,11 +13,13 @@ from urllib.parse import urlsplit
 
 from typing_extensions import override
 
-Provider = Literal["openai", "anthropic", "openai-compatible"]
+Provider = Literal["openai", "anthropic", "google", "azure", "openai-compatible"]
 
 KEY_VARIABLES: dict[Provider, str] = {
     "openai": "OPENAI_API_KEY",
     "anthropic": "ANTHROPIC_API_KEY",
+    "google": "GOOGLE_API_KEY",
+    "azure": "AZURE_OPENAI_API_KEY",
     "openai-compatible": "OPENAI_COMPATIBLE_API_KEY",
 }
 """Provider to the environment variable that holds its key. A server of one's own may need none."""
@@ -25,16 +27,22 @@ KEY_VARIABLES: dict[Provider, str] = {
 BASE_URL_VARIABLES: dict[Provider, str] = {
     "openai": "OPENAI_BASE_URL",
     "anthropic": "ANTHROPIC_BASE_URL",
+    "google": "GOOGLE_GEMINI_BASE_URL",
+    "azure": "AZURE_OPENAI_ENDPOINT",
 }
 BASE_URLS: dict[Provider, str] = {
     "openai": "https://api.openai.com/v1",
     "anthropic": "https://api.anthropic.com",
+    "google": "https://generativelanguage.googleapis.com",
 }
+AZURE_PATH = "/openai/v1"
+"""Where a resource of Azure speaks OpenAI's protocol, with no version to be named."""
 FAMILIES: dict[str, Provider] = {
     "gpt": "openai",
     "o1": "openai",
     "o3": "openai",
     "claude": "anthropic",
+    "gemini": "google",
 }
 """Beginnings of model names that tell whose they are, for a hint only."""
 
@@ -56,6 +64,10 @@ class KeyMissing(ModelNameError):
     """The provider that was asked for needs a key, and its variable is not set."""
 
 
+class PackageMissing(ModelNameError):
+    """The provider that was asked for comes with an extra, and that is not installed."""
+
+
 @dataclass(frozen=True, slots=True)
 class ModelName:
     """A chat model: who serves it, what it is called there, and at which address.
@@ -73,11 +85,21 @@ class ModelName:
         return f"{self.provider}/{self.model}"
 
     def address(self, environ: Mapping[str, str]) -> str:
-        """The base URL that requests go to: as given, else the provider's variable, else its own."""
-        if self.base_url:
-            return self.base_url
-        named = environ.get(BASE_URL_VARIABLES.get(self.provider, ""), "")
-        return named or BASE_URLS[self.provider]
+        """The base URL that requests go to: as given, else the provider's variable, else its own.
+
+        Raises:
+            ModelNameError: There is none: a resource of Azure has an address of its own.
+        """
+        variable = BASE_URL_VARIABLES.get(self.provider, "")
+        found = self.base_url or environ.get(variable, "") or BASE_URLS.get(self.provider, "")
+        if not found:
+            raise ModelNameError(
+                f"{self} needs the address of its resource",
+                remedy=f"Set {variable}, or give it with --base-url.",
+            )
+        if self.provider == "azure" and urlsplit(found).path in ("", "/"):
+            return found.rstrip("/") + AZURE_PATH
+        return found
 
 
 def split(name: str) -> ModelName:
@@ -142,7 +164,7 @@ def keys(environ: Mapping[str, str]) -> tuple[str, ...]:
 
 def _hint(name: str) -> str:
     provider, slash, model = name.strip().partition("/")
-    forms = "openai/NAME, anthropic/NAME, openai-compatible/NAME (with --base-url) and builtin"
+    forms = ", ".join(f"{one}/NAME" for one in KEY_VARIABLES) + " (with --base-url) and builtin"
     family = next((one for start, one in FAMILIES.items() if name.startswith(start)), None)
     if family is not None and not slash:
         return f"Did you mean {family}/{name}? There are {forms}."

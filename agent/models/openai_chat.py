@@ -1,4 +1,4 @@
-"""OpenAI's chat models, and servers that speak the same protocol, through LangChain."""
+"""OpenAI's chat models (Azure's, too), and servers that speak the same protocol, by LangChain."""
 
 from __future__ import annotations
 
@@ -61,12 +61,10 @@ def open_chat(name: ModelName, *, address: str, key: str, timeout_s: float) -> B
     return _Chat(**common, store=False)
 
 
-def shape(schema: Mapping[str, Any]) -> dict[str, Any]:
-    """What goes with a call whose answer is to fit a JSON schema."""
+def options(max_output_tokens: int, schema: Mapping[str, Any] | None) -> dict[str, Any]:
+    """What goes with a call: its limit, and the JSON schema that its answer is to fit."""
+    limit: dict[str, Any] = {"max_tokens": max_output_tokens}
+    if schema is None:
+        return limit
     named = {"name": "answer", "strict": True, "schema": dict(schema)}
-    return {"response_format": {"type": "json_schema", "json_schema": named}}
-
-
-def options() -> dict[str, Any]:
-    """What goes with every call besides its limits."""
-    return {}
+    return limit | {"response_format": {"type": "json_schema", "json_schema": named}}

@@ -20,6 +20,8 @@ MODELS = [
     "openai/gpt-5.5",
     "openai/gpt-6.1-sol",
     "anthropic/claude-opus-5-5",
+    "google/gemini-3.8-flash",
+    "azure/gpt-5.5",
     "openai-compatible/x",
 ]
 
@@ -48,8 +50,8 @@ def test_a_model_that_can_do_the_work_is_told_so_in_every_protocol(
     assert (said["tools"], said["schema"]) == ("yes", "yes")
     assert said["speed"].endswith("tokens/s")
     assert ("not known" in said["price"]) == (name == MODELS[-1])
-    assert "additionalProperties" in json.dumps(requests[1])
-    assert "json_schema" in json.dumps(requests[2])
+    assert '"required": ["left", "right"]' in json.dumps(requests[1])
+    assert '"additionalProperties": false' in json.dumps(requests[2])
 
 
 def test_a_model_that_only_talks_is_told_with_what_it_said(

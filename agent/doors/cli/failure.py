@@ -14,7 +14,9 @@ from agent.doors.cli.streams import write
 from agent.outcome import Outcome
 
 _OUTCOMES = {
+    "KeyMissing": Outcome.ENVIRONMENT,
     "LogUnreadable": Outcome.USAGE,
+    "PackageMissing": Outcome.ENVIRONMENT,
     "ModelNameError": Outcome.USAGE,
     "SettingsError": Outcome.USAGE,
     "UnknownSession": Outcome.USAGE,

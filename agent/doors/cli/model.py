@@ -24,8 +24,8 @@ def probe(name: str, base_url: str) -> int:
     """Ask model NAME what it can do, by three short calls.
 
     Says whether it answers, calls tools, keeps to a JSON schema, how fast it is, and whether its
-    price is known. Exit codes: 0 it can work, 6 it cannot be reached or calls no tools, 2 the name
-    or its key cannot be used.
+    price is known. Exit codes: 0 it can work, 6 it cannot be reached or calls no tools, 2 there is
+    no such name, 3 its key or its package is not there.
     """
     if name == "builtin":
         click.echo("builtin is no chat model: it repairs by search, and is always there")

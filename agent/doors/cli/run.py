@@ -41,7 +41,9 @@ LEVELS = ("failing-test", "reproduction", "no-regression", "checks", "none")
     "--sandbox", type=click.Choice(["docker", "bubblewrap"]), help="Where commands run.  [docker]"
 )
 @click.option(
-    "--model", metavar="NAME", help="openai/NAME, anthropic/NAME, openai-compatible/NAME, builtin."
+    "--model",
+    metavar="NAME",
+    help="builtin, openai/NAME, anthropic/NAME, google/NAME, azure/NAME, openai-compatible/NAME.",
 )
 @click.option("--base-url", metavar="URL", help="Where an openai-compatible model is served.")
 @click.option("--require", type=click.Choice(LEVELS), help="Evidence that the patch must have.")

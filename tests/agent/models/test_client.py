@@ -1,22 +1,25 @@
 from __future__ import annotations
 
 import itertools
+import sys
 import time
 from decimal import Decimal
 from typing import Any
 
 import pytest
+from langchain_core.messages import AIMessage
 from langchain_core.tracers.langchain import wait_for_all_tracers
 
 from agent.models import client as client_module
 from agent.models.client import ModelClient, ModelFailure, Reply, ToolSchema
-from agent.models.names import KeyMissing
+from agent.models.messages import finish
+from agent.models.names import KeyMissing, PackageMissing
 from tests.agent.models.conftest import KEY
 from tests.model_server import Call, ModelServer, Turn, texts
 
 CHAT, RESPONSES, ANTHROPIC = "openai/gpt-5.5", "openai/gpt-6.1-sol", "anthropic/claude-opus-5-5"
-COMPATIBLE = "openai-compatible/local"
-EVERY = [CHAT, RESPONSES, ANTHROPIC, COMPATIBLE]
+COMPATIBLE, GOOGLE, AZURE = "openai-compatible/local", "google/gemini-3.8-flash", "azure/gpt-5.5"
+EVERY = [CHAT, RESPONSES, ANTHROPIC, GOOGLE, AZURE, COMPATIBLE]
 READ = ToolSchema(
     "read", "Read a file.", {"type": "object", "properties": {"path": {"type": "string"}}}
 )
@@ -70,8 +73,10 @@ def test_what_was_sent_once_is_sent_the_same_ever_after(name: str) -> None:
         reply = said(client)
         said_last = client.call(results(reply, "was"), max_output_tokens=500)
 
-    field = "input" if name == RESPONSES else "messages"
+    field = {RESPONSES: "input", GOOGLE: "contents"}.get(name, "messages")
     bodies = [request[field] for request in server.requests]
+    for part in (part for body in bodies for turn in body for part in turn.get("parts", ())):
+        part.pop("thoughtSignature", "")  # LangChain signs the calls since the last question only
     for earlier, later in itertools.pairwise(bodies):
         assert later[: len(earlier)] == earlier
     assert said_last.message["content"] == "Two."
@@ -161,10 +166,19 @@ def test_a_fault_that_stays_is_told_at_once_with_a_way_out(
     assert client.history == []
 
 
-def test_what_anthropic_says_of_a_prompt_too_long_is_understood() -> None:
-    too_long = Turn(status=400, text="prompt is too long: 9 tokens > 8")
-    with ModelServer([too_long]) as server, pytest.raises(ModelFailure) as caught:
-        said(opened(server, ANTHROPIC))
+@pytest.mark.parametrize(
+    ("name", "text"),
+    [
+        (ANTHROPIC, "prompt is too long: 9 tokens > 8"),
+        (GOOGLE, "The input token count (9) exceeds the maximum number of tokens allowed (8)."),
+    ],
+)
+def test_what_a_provider_says_of_a_prompt_too_long_is_understood(name: str, text: str) -> None:
+    with (
+        ModelServer([Turn(status=400, text=text)]) as server,
+        pytest.raises(ModelFailure) as caught,
+    ):
+        said(opened(server, name))
 
     assert "no longer fits" in str(caught.value)
 
@@ -204,6 +218,31 @@ def test_a_server_that_is_silent_for_too_long_is_left(name: str) -> None:
             said(opened(server, name, timeout_s=0.5))
 
     assert time.monotonic() - began < 30
+
+
+@pytest.mark.parametrize(
+    ("told", "ended"),
+    [
+        ({"finish_reason": "STOP"}, "stop"),
+        ({"finish_reason": "RECITATION"}, "refusal"),
+        ({"finish_reason": "MALFORMED_FUNCTION_CALL"}, None),
+        ({"prompt_feedback": {"block_reason": "SAFETY"}}, "refusal"),
+        ({"prompt_feedback": None}, None),
+    ],
+)
+def test_googles_words_for_an_end_are_understood(told: dict[str, Any], ended: str | None) -> None:
+    assert finish(AIMessage("", response_metadata=told)) == ended
+
+
+def test_a_provider_whose_package_is_not_installed_is_named_with_its_extra(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setitem(sys.modules, "langchain_google_genai", None)
+    monkeypatch.delitem(sys.modules, "agent.models.google_chat", raising=False)
+
+    with pytest.raises(PackageMissing) as caught:
+        ModelClient(GOOGLE, tools=[])
+    assert "journeyman[google]" in caught.value.remedy
 
 
 def test_a_server_that_is_not_there_is_named_with_what_to_check() -> None:
@@ -290,6 +329,8 @@ def test_an_answer_without_a_count_is_estimated_and_never_free() -> None:
         (CHAT, "max_completion_tokens"),
         (RESPONSES, "max_output_tokens"),
         (ANTHROPIC, "max_tokens"),
+        (GOOGLE, "maxOutputTokens"),
+        (AZURE, "max_completion_tokens"),
         (COMPATIBLE, "max_tokens"),
     ],
 )
@@ -298,9 +339,10 @@ def test_the_limit_of_an_answer_goes_out_in_the_providers_word(name: str, field:
         said(opened(server, name), most=321)
 
     (request,) = server.requests
-    words = {"max_completion_tokens", "max_output_tokens", "max_tokens"}
-    assert {word: request[word] for word in words & request.keys()} == {field: 321}
-    assert request.get("store") is (False if name in (CHAT, RESPONSES) else None)
+    words = {"max_completion_tokens", "max_output_tokens", "max_tokens", "maxOutputTokens"}
+    told = request.get("generationConfig", request)
+    assert {word: told[word] for word in words & told.keys()} == {field: 321}
+    assert request.get("store") is (False if name in (CHAT, RESPONSES, AZURE) else None)
     assert (request.get("cache_control") is not None) is (name == ANTHROPIC)
 
 
@@ -310,7 +352,8 @@ def test_the_key_goes_to_the_server_and_never_into_an_error(name: str) -> None:
     with ModelServer([refusal]) as server, pytest.raises(ModelFailure) as caught:
         said(opened(server, name))
 
-    assert server.headers[0]["authorization"] == f"Bearer {KEY}"
+    headers = server.headers[0]
+    assert headers.get("authorization", headers.get("x-goog-api-key")) in (KEY, f"Bearer {KEY}")
     assert KEY not in str(caught.value)
     assert "[key]" in str(caught.value)
 

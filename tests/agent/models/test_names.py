@@ -7,7 +7,9 @@ from agent.models.names import KEY_VARIABLES, KeyMissing, ModelNameError, key, k
 KEYS = {variable: f"key-{provider}" for provider, variable in KEY_VARIABLES.items()}
 
 
-@pytest.mark.parametrize("name", ["openai/gpt-5.5", "anthropic/claude-opus-5-5"])
+@pytest.mark.parametrize(
+    "name", ["openai/gpt-5.5", "anthropic/claude-opus-5-5", "google/gemini-3.8-flash"]
+)
 def test_a_name_is_its_provider_and_what_the_provider_calls_it(name: str) -> None:
     parsed = parse(name)
 
@@ -26,6 +28,7 @@ def test_a_model_of_another_server_may_have_slashes_in_its_name() -> None:
     [
         ("gpt-5.5", "Did you mean openai/gpt-5.5?"),
         ("claude-opus-5-5", "Did you mean anthropic/claude-opus-5-5?"),
+        ("gemini-3.8-flash", "Did you mean google/gemini-3.8-flash?"),
         ("opanai/gpt-5.5", "Did you mean openai/gpt-5.5?"),
         ("OpenAI/gpt-5.5", "Did you mean openai/gpt-5.5?"),
         ("antropic/x", "Did you mean anthropic/x?"),
@@ -48,6 +51,28 @@ def test_a_name_that_cannot_be_used_is_refused_with_what_may_be_meant(name: str,
 def test_another_server_needs_an_address_that_is_one(url: str) -> None:
     with pytest.raises(ModelNameError, match="address"):
         parse("openai-compatible/x", base_url=url)
+
+
+@pytest.mark.parametrize(
+    ("given", "variable", "address"),
+    [
+        ("", "https://r.example", "https://r.example/openai/v1"),
+        ("https://r.example/", "", "https://r.example/openai/v1"),
+        ("https://r.example/openai/v1", "https://other.example", "https://r.example/openai/v1"),
+    ],
+)
+def test_a_deployment_on_azure_is_reached_at_its_resource(
+    given: str, variable: str, address: str
+) -> None:
+    environ = {"AZURE_OPENAI_ENDPOINT": variable}
+
+    assert parse("azure/mine", base_url=given).address(environ) == address
+
+
+def test_a_deployment_on_azure_without_a_resource_is_refused() -> None:
+    with pytest.raises(ModelNameError) as caught:
+        parse("azure/mine").address({})
+    assert "AZURE_OPENAI_ENDPOINT" in caught.value.remedy
 
 
 def test_the_key_of_the_provider_that_was_named_is_read_and_no_other() -> None:

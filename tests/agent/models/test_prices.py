@@ -50,9 +50,8 @@ def test_no_call_costs_more_than_its_worst_case(model: str, cached: int) -> None
 
 
 def test_prices_are_those_of_the_day_of_the_call() -> None:
-    # Of the models that change their price on a day only a third provider's are in the list.
     changes = datetime(2026, 12, 1, tzinfo=UTC)
-    name = ModelName("google", "gemini-4-argon")  # type: ignore[arg-type]
+    name = ModelName("google", "gemini-4-argon")
 
     before = cost(name, Usage(1_000_000, 0), changes - timedelta(seconds=1))
     after = cost(name, Usage(1_000_000, 0), changes + timedelta(days=1))
