@@ -47,6 +47,10 @@ class SearchProposer:
         if why := refusal(situation):
             return Proposal(mind=situation.mind, gives_up=why)
         mind = {"plan": stages.first(), "stage": "start", **situation.mind}
+        if (
+            situation.news
+        ):  # a sandbox that was lost explains what fails next; others bound how often
+            mind["failures"] = 0
         steps = {
             "start": _localise,
             "localising": _localised,
@@ -66,7 +70,7 @@ def _lost(situation: Situation, mind: Mind, done: Done | None) -> Proposal:
     why = done.text if done else "nothing came back"
     if failures > 2 or (done is not None and done.observation.status == "denied"):
         return give_up(mind, f"the search could not go on: {why.splitlines()[0]}")
-    kept = stages.revised(mind["plan"], "the search had to be started anew")
+    kept = stages.anew(mind["plan"], "the search had to be started anew")
     return _localise(situation, {**mind, "plan": kept, "failures": failures})
 
 

@@ -39,6 +39,7 @@ class Run:
     claims: list[Proposal] = field(default_factory=list)
     end: Proposal | None = None
     mind: dict[str, Any] = field(default_factory=dict)
+    news: list[str] = field(default_factory=list)
 
     def go(self) -> Proposal:
         """Until a claim holds or the search gives up; the last proposal."""
@@ -71,6 +72,7 @@ class Run:
         self, last: tuple[Done, ...], replan: str, evidence: Evidence | None
     ) -> Situation:
         baseline = {"failing": [{"id": test} for test in self.failing]}
+        told, self.news = tuple(self.news), []
         return Situation(
             task=Task(text="Mend it.", repo=self.bench.workspace),
             environment={
@@ -86,6 +88,7 @@ class Run:
             remaining={"seconds": 600.0},
             mind=self.mind,
             step=len(self.plans),
+            news=told,
         )
 
     def _do(self, call: ToolCall) -> Done:

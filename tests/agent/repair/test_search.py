@@ -185,18 +185,37 @@ def test_tests_that_pass_alone_are_nothing_to_search_against(tmp_path: Path) -> 
     assert "do not fail" in run.go().gives_up
 
 
-def test_a_lost_table_is_numbered_anew_and_the_search_goes_on(tmp_path: Path) -> None:
-    run = run_of(tmp_path)
+def forgetful(run: Run, times: int, *, news: str) -> None:
+    """Make the table of candidates go away, so often, just before some are tried."""
     ask = run.bench.ask
     lost: list[str] = []
 
-    def forgetful(operation: str, failing: Sequence[str], **arguments: Any) -> dict[str, Any]:
-        if operation == "try" and not lost:
+    def forgetting(operation: str, failing: Sequence[str], **arguments: Any) -> dict[str, Any]:
+        if operation == "try" and len(lost) < times:
             lost.append(operation)
             (run.bench.scratch / "table.json").unlink()
+            run.news += [news] if news else []
         return ask(operation, failing, **arguments)
 
-    run.bench.ask = forgetful  # type: ignore[method-assign]
+    run.bench.ask = forgetting  # type: ignore[method-assign]
+
+
+@pytest.mark.parametrize(("times", "news"), [(1, ""), (6, "The run was stopped and goes on now.")])
+def test_a_lost_table_is_numbered_anew_and_the_search_goes_on(
+    tmp_path: Path, times: int, news: str
+) -> None:
+    run = run_of(tmp_path)
+    forgetful(run, times, news=news)
 
     assert run.go().claims_done
     assert text(run) == BUG.replace("-=", "+=")
+    assert states(run)[:3] == ["done", "done", "done"]
+
+
+def test_a_table_that_goes_away_again_and_again_for_no_reason_ends_the_search(
+    tmp_path: Path,
+) -> None:
+    run = run_of(tmp_path)
+    forgetful(run, 6, news="")
+
+    assert "could not go on" in run.go().gives_up
