@@ -69,13 +69,23 @@ _STARTUP_NAMES = frozenset(
         ".pythonrc .gitconfig .curlrc .wgetrc .tmux.conf .screenrc"
     )
 )
-_HOOK_FOLDERS = (".husky", ".githooks", "githooks", ".git-hooks", "hooks")
+_HOOK_FOLDERS = (".husky", ".githooks", "githooks", ".git-hooks", "hooks", ".lefthook")
+_HOOK_NAMES = frozenset(
+    f"{dot}lefthook{local}.{form}"
+    for dot in ("", ".")
+    for local in ("", "-local")
+    for form in ("yml", "yaml", "toml", "json")
+)
+_BUILD_FOLDERS = (".cargo", ".mvn", ".yarn", "buildsrc")
 _BUILD_NAMES = frozenset(
     names(
         "setup.py setup.cfg pyproject.toml conftest.py noxfile.py tox.ini makefile gnumakefile "
         "cmakelists.txt package.json build.rs build.gradle build.gradle.kts settings.gradle "
         "pom.xml rakefile gemfile dockerfile containerfile docker-compose.yml compose.yaml "
-        "justfile pytest.ini binding.gyp .npmrc"
+        "justfile pytest.ini binding.gyp .npmrc .yarnrc .yarnrc.yml .pnpmfile.cjs gradlew "
+        "gradlew.bat gradle-wrapper.properties mvnw mvnw.cmd meson.build build.bazel workspace "
+        "module.bazel .bazelrc build.zig taskfile.yml taskfile.yaml mix.exs package.swift "
+        "directory.build.props directory.build.targets hatch_build.py pdm_build.py"
     )
 )
 _DEPENDENCY_GLOBS = names(
@@ -128,8 +138,11 @@ def classify(path: str) -> tuple[str, ...]:
         "own": parts[0] == ".journeyman",
         "startup": name in _STARTUP_NAMES or name.endswith(".pth") or _is_program_place(parts),
         "vcs_settings": name in {".gitattributes", ".gitmodules"},
-        "hooks": bool(set(parts[:-1]) & set(_HOOK_FOLDERS)) and ".git" not in parts,
-        "build": name in _BUILD_NAMES or name.endswith((".mk", ".cmake", ".gradle")),
+        "hooks": name in _HOOK_NAMES
+        or (bool(set(parts[:-1]) & set(_HOOK_FOLDERS)) and ".git" not in parts),
+        "build": name in _BUILD_NAMES
+        or bool(set(parts[:-1]) & set(_BUILD_FOLDERS))
+        or name.endswith((".mk", ".cmake", ".gradle")),
         "dependency": any(fnmatchcase(name, glob) for glob in _DEPENDENCY_GLOBS),
         "test": bool(set(parts) & {"test", "tests"}) or name.startswith("test_"),
         "socket": name.endswith(".sock"),

@@ -380,7 +380,8 @@ def test_a_patch_that_leaves_the_tree_is_denied(baseline: Pack, path: str) -> No
     [
         *(patch_of(path) for path in (
             ".gitattributes", "sub/.gitmodules", ".github/workflows/x.yml", ".gitlab-ci.yml", "conftest.py",
-            "tests/conftest.py", "setup.py", "pyproject.toml", "package.json", "Makefile", ".husky/pre-commit",
+            "tests/conftest.py", "setup.py", "pyproject.toml", "package.json", "Makefile", ".husky/pre-commit", "lefthook.yml", ".lefthook-local.toml",
+            ".cargo/config.toml", "gradlew", ".mvn/wrapper/maven-wrapper.jar", ".yarn/releases/yarn.cjs", "hatch_build.py",
             "AGENTS.md", ".vscode/tasks.json", "sitecustomize.py", "src/x.pth", ".pre-commit-config.yaml",
             "Dockerfile", ".envrc")),
         patch_of("run.sh", "old mode 100644", "new mode 100755"),
