@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import itertools
 import os
 import re
 import subprocess
@@ -118,7 +119,8 @@ def test_what_is_imported_is_declared() -> None:
     def normal(name: str) -> str:
         return re.sub(r"[-_.]+", "-", name).lower()
 
-    declared = {normal(re.split(r"[<>=;\[ ]", line)[0]) for line in PROJECT["dependencies"]}
+    lines = [*PROJECT["dependencies"], *itertools.chain(*PROJECT["optional-dependencies"].values())]
+    declared = {normal(re.split(r"[<>=;\[ ]", line)[0]) for line in lines}
     homes = packages_distributions()
     for room in ROOMS:
         for file in (ROOT / room).rglob("*.py"):

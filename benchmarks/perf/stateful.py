@@ -103,9 +103,10 @@ print(len(names))
 }
 _TAKE = "import pickle; globals().update(pickle.load(open('/tmp/state', 'rb')))\n"
 _LEAVE = """
-import pickle, types
-pickle.dump({k: v for k, v in globals().items() if not k.startswith('__')
-             and not isinstance(v, (types.ModuleType, types.FunctionType))}, open('/tmp/state', 'wb'))
+import io, pickle, types
+_unfit = (types.ModuleType, types.FunctionType, io.IOBase)
+pickle.dump({k: v for k, v in globals().items() if not k.startswith('_')
+             and not isinstance(v, _unfit)}, open('/tmp/state', 'wb'))
 """
 
 

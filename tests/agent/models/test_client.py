@@ -10,6 +10,7 @@ import pytest
 from langchain_core.messages import AIMessage
 from langchain_core.tracers.langchain import wait_for_all_tracers
 
+from agent import models
 from agent.models import client as client_module
 from agent.models.client import ModelClient, ModelFailure, Reply, ToolSchema
 from agent.models.messages import finish
@@ -239,6 +240,7 @@ def test_a_provider_whose_package_is_not_installed_is_named_with_its_extra(
 ) -> None:
     monkeypatch.setitem(sys.modules, "langchain_google_genai", None)
     monkeypatch.delitem(sys.modules, "agent.models.google_chat", raising=False)
+    monkeypatch.delattr(models, "google_chat", raising=False)
 
     with pytest.raises(PackageMissing) as caught:
         ModelClient(GOOGLE, tools=[])
