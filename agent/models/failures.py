@@ -142,8 +142,8 @@ def _detail(error: Exception) -> Mapping[str, Any]:
 
 
 def _retry_after(error: Exception) -> float | None:
-    held = next((e for e in (error, error.__cause__) if getattr(e, "response", None)), error)
-    headers = getattr(getattr(held, "response", None), "headers", {})
+    answers = [getattr(one, "response", None) for one in (error, error.__cause__)]
+    headers: Any = next((getattr(a, "headers", {}) for a in answers if a is not None), {})
     for header, unit in (("retry-after-ms", 0.001), ("retry-after", 1.0)):
         try:
             return max(0.0, float(headers[header]) * unit)
