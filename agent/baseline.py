@@ -5,8 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+from agent import mentioned
+from agent.reached import sources
 from agent.task import Task
-from policies.action import Observation
+from policies.action import Observation, RunTestsRequest
 from tools.read import READ
 from tools.run_tests import RUN_TESTS
 from tools.site import Site
@@ -50,20 +52,37 @@ def take(workbench: Workbench, site: Site, *, limit_s: float) -> Observation:
 def confirm(
     workbench: Workbench, site: Site, found: Observation, *, limit_s: float
 ) -> Observation | None:
-    """Run the red tests once more: one red may be chance. None where none can be run alone."""
+    """Run the red tests once more: one red may be chance. None where none can be run alone.
+
+    Which functions each of them runs is told, too.
+    """
     red = _red(found)
     if not red or found.data.get("runner") != "pytest":
         return None
     workbench.begin_step(0, index=AGAIN)
-    timeout_s = _timeout_s(limit_s)
-    arguments = {"command": site.test_command, "tests": list(red), "timeout_s": timeout_s}
-    return RUN_TESTS.call(workbench, arguments, origin="user")
+    return workbench.perform(
+        RUN_TESTS.name,
+        RunTestsRequest(command=site.test_command, tests=red, reached=True),
+        effect=RUN_TESTS.effect,
+        origin="user",
+        timeout_s=_timeout_s(limit_s),
+    )
 
 
 def tests_of(baseline: Observation) -> Sequence[dict[str, Any]]:
     """Every test that reported a result, in the form of the test protocol."""
     tests = baseline.data.get("tests")
     return [test for test in tests if isinstance(test, dict)] if isinstance(tests, list) else []
+
+
+def with_reached(found: Observation, again: Observation | None) -> Observation:
+    """The tests as they were found; the red ones with the functions that they ran the second time."""
+    reached = {test["id"]: test.get("reached") for test in tests_of(again)} if again else {}
+    tests: list[Any] = [
+        test | {"reached": reached[test["id"]]} if reached.get(test["id"]) else test
+        for test in tests_of(found)
+    ]
+    return found.model_copy(update={"data": {**found.data, "tests": tests}})
 
 
 def unstable(baseline: Observation, again: Observation | None) -> tuple[str, ...]:
@@ -81,6 +100,7 @@ def to_make_green(
 
     Raises:
         NothingFails: None of the named tests is red each time.
+        NoTestRan: Tests are named, and none of any name ran.
     """
     unsure = unstable(baseline, again)
     red = tuple(test for test in _red(baseline) if test not in unsure)
@@ -93,27 +113,41 @@ def to_make_green(
         return red
     named = tuple(test for test in red if any(_means(name, test) for name in task.failing))
     if not named:
-        raise NothingFails(f"{', '.join(task.failing)} on the code as it was found")
+        if why := why_none_ran(baseline):
+            raise why
+        raise NothingFails(f"{', '.join(task.failing)}: {_how_else(task.failing, baseline)}")
     return named
 
 
 def facts(
-    workbench: Workbench, site: Site, baseline: Observation, failing: Sequence[str]
+    workbench: Workbench, site: Site, text: str, baseline: Observation, failing: Sequence[str]
 ) -> dict[str, Any]:
-    """`Situation.environment`: what a proposer may know of the place it works in."""
+    """`Situation.environment`: what a proposer may know of the place it works in.
+
+    Args:
+        workbench: Reads what is told of files.
+        site: The place.
+        text: The task's.
+        baseline: The tests as they were found.
+        failing: Those to be made green.
+    """
     environment = site.environment
     tests = tests_of(baseline)
+    red = [test for test in tests if test["id"] in failing]
     return {
         "test_command": site.test_command,
         "runner": environment.runner,
         "python": environment.python,
         "languages": list(environment.languages),
         "baseline": {
-            "failing": [test for test in tests if test["id"] in failing],
+            "failing": red,
+            "sources": sources(workbench, red),
             "passed": sum(test["outcome"] == "passed" for test in tests),
             "total": len(tests),
+            "runner": baseline.data.get("runner"),
             "text": RUN_TESTS.to_text(baseline),
         },
+        "mentioned": [] if red else mentioned.sources(workbench, text, site.base.entries),
         "instructions": _instructions(workbench, site),
     }
 
@@ -148,6 +182,14 @@ def _red(baseline: Observation) -> tuple[str, ...]:
     return tuple(
         test["id"] for test in tests_of(baseline) if test["outcome"] in ("failed", "error")
     )
+
+
+def _how_else(names: Sequence[str], baseline: Observation) -> str:
+    """What became of named tests that are not red."""
+    ran = [test["id"] for test in tests_of(baseline)]
+    if any(_means(name, test) for name in names for test in ran):
+        return "it passes on the code as it was found"
+    return f"there is no such test among the {len(ran)} that ran"
 
 
 def _timeout_s(limit_s: float) -> float:

@@ -5,13 +5,15 @@ Nothing is shown that is not in the log, and nothing reaches either unmasked.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 from policies.log import SessionLog
 from policies.masks import ALL_KINDS, Masks
-from policies.record import RECORD, Record
+from policies.record import RECORD, ActionDone, PlanMade, Record, Said, StepTaken
 
 Observe = Callable[[Record], None]
+_HELD = (ActionDone, PlanMade, Said, StepTaken)
+"""Records that another follows at once: they are published with that one."""
 
 
 class Recorder:
@@ -21,16 +23,21 @@ class Recorder:
         log: The chained log.
         masks: What leaves is masked by them.
         observe: A door's renderer.
-        publish: Fans a record's JSON out to live followers; never stops a run.
+        publish: Fans records' JSON out to live followers; never stops a run.
     """
 
     def __init__(
-        self, log: SessionLog, masks: Masks, observe: Observe, publish: Callable[[str], None]
+        self,
+        log: SessionLog,
+        masks: Masks,
+        observe: Observe,
+        publish: Callable[[Sequence[str]], None],
     ) -> None:
         self._log = log
         self._masks = masks
         self._observe = observe
         self._publish = publish
+        self._held: list[str] = []
 
     def append(self, record: Record, *, key: str = "") -> object:
         """Log a record, then show it.
@@ -42,7 +49,10 @@ class Recorder:
         masked = RECORD.validate_python(data)
         envelope = self._log.append(masked, key=key)
         self._observe(masked)
-        self._publish(RECORD.dump_json(masked).decode())
+        self._held.append(RECORD.dump_json(masked).decode())
+        if not isinstance(masked, _HELD):
+            held, self._held = self._held, []
+            self._publish(held)
         return envelope
 
     def blob(self, data: bytes) -> str:

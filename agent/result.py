@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pydantic import BaseModel, ConfigDict
 
+from agent.spending import Spending
 from policies.record import Evidence
 
 
@@ -29,6 +30,8 @@ class Result(BaseModel):
     input_tokens: int = 0
     output_tokens: int = 0
     cost_usd: str | None = "0"
+    spending: Spending = Spending()
+    """The same by model, by step and by tool."""
     candidates: int = 0
     log: str = ""
     """Where the session's log lies."""

@@ -11,6 +11,7 @@ the workbench, the stores, the proposer, and runs the loop over them.
 from __future__ import annotations
 
 import contextlib
+from collections.abc import Mapping, Sequence
 from typing import Any, Self, cast
 
 from langchain_core.runnables import RunnableConfig
@@ -19,7 +20,7 @@ from langsmith import tracing_context
 from agent import baseline, ending, minds, session_store
 from agent.baseline import NothingFails
 from agent.ending import Refused
-from agent.loop.budget import Budget
+from agent.loop.budget import Budget, BudgetExhausted
 from agent.loop.graph import Loop, build
 from agent.loop.nodes import Nodes, Stopped
 from agent.loop.state import LoopState
@@ -30,7 +31,8 @@ from agent.recorder import Observe, Recorder
 from agent.result import Result
 from agent.session_store import Past, Summary, UnknownSession, list_sessions
 from agent.settings import Settings
-from agent.task import Task
+from agent.spending import Ledger
+from agent.task import Limits, Task
 from memory import live, redis_server
 from memory.checkpoints import RedisSaver
 from memory.errors import MemoryUnavailable
@@ -53,6 +55,7 @@ from policies.record import (
     EnvironmentReady,
     Evidence,
     Noticed,
+    Record,
     SessionEnded,
     SessionResumed,
     SessionStarted,
@@ -72,6 +75,8 @@ STATE_LOST = (
 )
 RESUMABLE = ("interrupted", "terminated", "model_error", "environment", "internal_error")
 """Outcomes of a session that `resume` takes up again; at any other it is at its end."""
+OUT_OF_BUDGET = Outcome.BUDGET.label
+"""The outcome of one that is taken up again only where it is given more."""
 
 
 class Session:
@@ -96,7 +101,8 @@ class Session:
         self.task = task
         self._settings = settings
         self._past = past
-        self._model = task.model or settings.model or minds.BUILTIN
+        model = task.model or settings.model or minds.BUILTIN
+        self._models = tuple(dict.fromkeys((model, *task.fallbacks)))
         self._base_url = task.base_url or settings.base_url
         self._folder = session_store.session_folder(settings.home, session_id)
         self._stop: Outcome | None = None
@@ -106,12 +112,16 @@ class Session:
             "configurable": {"thread_id": session_id},
             "recursion_limit": 4 * task.limits.steps + 50,
         }
-        self._budget = Budget(task.limits)
+        self._budget = Budget(task.limits, session_id=session_id)
+        self._ledger = past.ledger if past else Ledger()
+        self._new_limits: Limits | None = None
+        self._observe = observe
         key = session_store.seal_key(settings.home)
         self._masks = Masks(session_store.mask_key(key, session_id))
         self._log = self._open_log(key)
         self._redis = redis_server.connect(settings.home)
-        self._recorder = Recorder(self._log, self._masks, observe, self._publish)
+        self._saver = RedisSaver(self._redis)
+        self._recorder = Recorder(self._log, self._masks, self._recorded, self._publish)
         self._site = Site(
             Place(
                 session_id=session_id,
@@ -148,7 +158,7 @@ class Session:
         return Circumstances(
             contained=self.task.sandbox == "docker",
             mode=self._settings.mode,
-            model=self._model,
+            model=self._models[0],
             user_commands=frozenset(commands),
         )
 
@@ -167,24 +177,40 @@ class Session:
 
     @classmethod
     def resume(
-        cls, session_id: str, settings: Settings, *, approve: Approve, observe: Observe
+        cls,
+        session_id: str,
+        settings: Settings,
+        *,
+        approve: Approve,
+        observe: Observe,
+        limits: Mapping[str, Any] = {},
     ) -> Session:
         """A session that stopped; `run` goes on from its last step.
+
+        Args:
+            session_id: Its name.
+            settings: As in `start`.
+            approve: As in `start`.
+            observe: As in `start`.
+            limits: Fields of `Limits` that change, each for the whole of the session.
 
         Raises:
             UnknownSession: There is no such session.
             LogError, PackError, MemoryUnavailable: As in `start`.
         """
         past = session_store.read_past(session_store.session_folder(settings.home, session_id))
-        return cls(past.task, settings, session_id, approve=approve, observe=observe, past=past)
+        before = past.task.limits
+        given = before.model_copy(update=dict(limits))
+        past.task = past.task.model_copy(update={"limits": given})
+        session = cls(past.task, settings, session_id, approve=approve, observe=observe, past=past)
+        session._new_limits = given if given != before else None
+        return session
 
     def run(self) -> Result:
         """Do the work; every way it can end is a result."""
-        if self._past and self._past.ended and self._past.ended not in RESUMABLE:
-            kept = session_store.load_result(self._folder)
-            if kept is not None:
-                return kept
         try:
+            if kept := self._at_its_end():
+                return kept
             self._work()
             end = self._reached()["end"]
             outcome, reason = Outcome[end["outcome"].upper()], end["reason"]
@@ -231,14 +257,30 @@ class Session:
     def __exit__(self, *_exc: object) -> None:
         self.close()
 
+    def _at_its_end(self) -> Result | None:
+        """The kept result of an earlier process, where nothing is left to do, or to do it with."""
+        if self._past is None:
+            return None
+        saved = self._saver.get_tuple(self._config)
+        self._budget.restore(saved.checkpoint["channel_values"].get("budget", {}) if saved else {})
+        kept = session_store.load_result(self._folder)
+        if kept is None or not self._past.ended or self._past.ended in RESUMABLE:
+            return None
+        if self._past.ended != OUT_OF_BUDGET or self._new_limits is None:
+            return kept
+        try:
+            self._budget.check()
+        except BudgetExhausted as error:
+            return kept.model_copy(update={"reason": f"{error}. {error.remedy}"})
+        return None
+
     def _work(self) -> None:
         """All of it: what can be refused without effort first."""
         self._begin()
-        minds.check(self._model, base_url=self._base_url)
+        minds.check(self._models, base_url=self._base_url)
         self._allow_setup()
         environment = self._site.prepare(self._say)
-        saver = RedisSaver(self._redis)
-        self._open(saver)
+        self._open()
         description = self._site.sandbox.description
         self._recorder.append(
             EnvironmentReady(
@@ -255,29 +297,28 @@ class Session:
         failing = baseline.to_make_green(self.task, found, again)
         mind = self._choose(found, failing)
         self._performers["model"] = mind.perform
-        self._graph = build(self._nodes(mind, found, failing), saver)
-        self._drive(saver)
+        found = baseline.with_reached(found, again)
+        self._graph = build(self._nodes(mind, found, failing), self._saver)
+        self._drive()
 
-    def _open(self, saver: RedisSaver) -> None:
+    def _open(self) -> None:
         """Open the sandbox on the work as the last checkpoint knows it."""
-        saved = saver.get_tuple(self._config)
+        saved = self._saver.get_tuple(self._config)
         reached = saved.checkpoint["channel_values"] if saved else {}
         for path in self._site.open(str(reached.get("work", ""))):
             self._news.append(f"{path} was too large to be kept and is as it was found.")
 
-    def _drive(self, saver: RedisSaver) -> None:
+    def _drive(self) -> None:
         """Run the loop to its end; a sandbox that dies is opened anew, a few times."""
         graph, config = self._graph, self._config
         if graph is None:
             raise ValueError("the loop is not built")
         known = graph.get_state(config).values
-        if known:
-            self._budget.restore(known["budget"])
-            if end := known.get("end"):
-                if end["outcome"] not in RESUMABLE:
-                    return  # it was reached, and only the result was not written
-                change: LoopState = {"end": {}, "calls": []}
-                graph.update_state(config, change, as_node="observe")
+        if end := known.get("end"):
+            if end["outcome"] not in (*RESUMABLE, OUT_OF_BUDGET):
+                return  # it was reached, and only the result was not written
+            change: LoopState = {"end": {}, "calls": []}
+            graph.update_state(config, change, as_node="observe")
         start: LoopState | None = None if known else {"step": 0, "budget": self._budget.spent()}
         reopened = 0
         with tracing_context(enabled=False):  # a user's tracing account is no way past the gate
@@ -290,7 +331,7 @@ class Session:
                         raise
                     self._say(f"{error}; it is opened anew.")
                     self._news.append(f"{error}. {STATE_LOST}")
-                    self._open(saver)
+                    self._open()
                     start = None if graph.get_state(config).values else start
                 else:
                     return
@@ -320,7 +361,10 @@ class Session:
         notes = (STATE_LOST,)
         self._news.append(f"The run was stopped and goes on now. {STATE_LOST}")
         step = max((int(key.split("/")[1]) for key in self._past.begun), default=0)
-        self._recorder.append(SessionResumed(session_id=self.id, step=step, notes=notes))
+        limits = self._new_limits.model_dump(mode="json") if self._new_limits else {}
+        self._recorder.append(
+            SessionResumed(session_id=self.id, step=step, notes=notes, limits=limits)
+        )
 
     def _allow_setup(self) -> None:
         """The user's setup command is judged like any act before its container is built."""
@@ -362,24 +406,29 @@ class Session:
         return again
 
     def _choose(self, found: Observation, failing: tuple[str, ...]) -> Mind:
-        if self._model == minds.BUILTIN and not failing:
+        if self._models[0] == minds.BUILTIN and not failing:
             if baseline.tests_of(found):
                 raise NothingFails("all tests pass on the code as it was found")
             if why := baseline.why_none_ran(found):
                 raise why
         mind = minds.choose(
-            self._model,
+            self._models,
             base_url=self._base_url,
             workbench=self._workbench,
             budget=self._budget,
-            tools=usable(python=bool(self._site.environment.python)),
+            tools=usable(
+                python=bool(self._site.environment.python),
+                pytest=found.data.get("runner") == "pytest",
+            ),
+            record=self._tell,
+            home=self._settings.home,
         )
         if self._past:
-            mind.restore(self._past.turns)
+            mind.restore(self._past)
         return mind
 
     def _nodes(self, mind: Mind, found: Observation, failing: tuple[str, ...]) -> Nodes:
-        facts = baseline.facts(self._workbench, self._site, found, failing)
+        facts = baseline.facts(self._workbench, self._site, self.task.text, found, failing)
         checks = tuple(self._settings.environment.get("checks", ()))
         return Nodes(
             task=self.task,
@@ -437,6 +486,7 @@ class Session:
             input_tokens=int(spent["input_tokens"]),
             output_tokens=int(spent["output_tokens"]),
             cost_usd=spent["cost_usd"],
+            spending=self._ledger.spending(),
             candidates=state.get("candidates", 0),
             log=str(self._folder),
             notes=tuple(claim.get("notes", ())),
@@ -457,8 +507,16 @@ class Session:
         return patch
 
     def _say(self, text: str) -> None:
+        self._tell(Noticed(text=text))
+
+    def _tell(self, record: Record) -> None:
+        """Record something between two acts: a stop comes before it."""
         self._check_stop()
-        self._recorder.append(Noticed(text=text))
+        self._recorder.append(record)
+
+    def _recorded(self, record: Record) -> None:
+        self._ledger.take(record)
+        self._observe(record)
 
     def _check_stop(self) -> None:
         if self._stop is not None:
@@ -467,7 +525,7 @@ class Session:
     def _masked(self, text: str) -> str:
         return self._masks.mask(text, ALL_KINDS)
 
-    def _publish(self, text: str) -> None:
+    def _publish(self, texts: Sequence[str]) -> None:
         # Who follows live misses a record; the log has it, and the next checkpoint says the rest.
         with contextlib.suppress(MemoryUnavailable):
-            live.publish(self._redis, self.id, text)
+            live.publish(self._redis, self.id, *texts)

@@ -14,13 +14,23 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+from agent.outcome import Outcome
 from agent.result import Result
 from agent.settings import Settings
-from agent.task import Task
+from agent.spending import Ledger
+from agent.task import Limits, Task
 from policies.action import ModelRequest, Observation
 from policies.log import LogUnreadable, is_written, read
 from policies.log_format import LOG
-from policies.record import ActionDone, ActionJudged, Record, SessionEnded, SessionStarted
+from policies.record import (
+    ActionDone,
+    ActionJudged,
+    ModelChanged,
+    Record,
+    SessionEnded,
+    SessionResumed,
+    SessionStarted,
+)
 
 RESULT_FILE = "result.json"
 RUNNING = "running"
@@ -58,23 +68,33 @@ class Past:
     """What the log of an earlier process says.
 
     Attributes:
-        task: What was asked.
+        task: What was asked, with the limits of the last resume that changed them.
         begun: Keys of actions that were judged.
         done: Key to what came back.
-        turns: For each answered model call, in order: the new messages and the reply (None: the
-            call brought none).
+        turns: For each model call that came back, in order: the new messages, the reply (None: the
+            call brought none), and the bytes that the history before them was cut to (0: it was not).
+        model: The one that took over last; empty: none did.
+        replaced: Keys of calls that failed and whose place another model's call took.
+        ledger: What was spent.
         ended: Outcome label of the last end; empty where the process was killed.
     """
 
     task: Task
     begun: set[str] = field(default_factory=set)
     done: dict[str, Observation] = field(default_factory=dict)
-    turns: list[tuple[list[dict[str, Any]], dict[str, Any] | None]] = field(default_factory=list)
+    turns: list[tuple[list[dict[str, Any]], dict[str, Any] | None, int]] = field(
+        default_factory=list
+    )
+    model: str = ""
+    replaced: set[str] = field(default_factory=set)
+    ledger: Ledger = field(default_factory=Ledger)
     ended: str = ""
     _asked: dict[str, ModelRequest] = field(default_factory=dict)
+    _called: str = ""
 
     def take(self, record: Record) -> None:
         """Learn from the next record of the log."""
+        self.ledger.take(record)
         match record:
             case ActionJudged(action=action):
                 self.begun.add(action.key)
@@ -84,12 +104,26 @@ class Past:
                 self.done[key] = observation
                 if (request := self._asked.pop(key, None)) is not None:
                     reply = observation.data.get("message")
-                    messages = list(request.messages)
-                    self.turns.append((messages, reply if isinstance(reply, dict) else None))
+                    answer = reply if isinstance(reply, dict) else None
+                    self.turns.append((list(request.messages), answer, request.cut_to))
+                    self._called = key
+            case ModelChanged(key=key, after=after):
+                self.model = after
+                self.replaced.add(key)
+            case SessionResumed(limits=limits) if limits:
+                given = {"limits": Limits.model_validate(limits)}
+                self.task = self.task.model_copy(update=given)
             case SessionEnded(result=result):
                 self.ended = str(result.get("outcome", ""))
+                if self.ended == Outcome.MODEL_ERROR.label:
+                    self._forget_answer()
             case _:
                 pass
+
+    def _forget_answer(self) -> None:
+        """Where the last answer ended the run, being of no use, it is asked for anew."""
+        if self.turns and self.turns[-1][1] is not None:
+            del self.turns[-1], self.done[self._called]
 
 
 def new_id() -> str:

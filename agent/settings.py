@@ -54,6 +54,7 @@ class Settings(BaseModel):
     Attributes:
         home: The state folder, mode 0700.
         model: A model's name, `builtin`, or empty: `builtin` where it can work.
+        fallbacks: Models that take over, in this order, where one cannot be had.
         base_url: For `openai-compatible/…`.
         sandbox: Which kind of sandbox.
         environment: The project's `[environment]`, fields of `EnvironmentSettings`.
@@ -65,6 +66,7 @@ class Settings(BaseModel):
 
     home: Path
     model: str = ""
+    fallbacks: tuple[str, ...] = ()
     base_url: str = ""
     sandbox: Literal["docker", "bubblewrap"] = "docker"
     environment: dict[str, Any] = Field(default_factory=dict)
@@ -76,6 +78,7 @@ _TEXT: TypeAdapter[Any] = TypeAdapter(str)
 _TEXTS: TypeAdapter[Any] = TypeAdapter(tuple[str, ...])
 _GENERAL: dict[str, TypeAdapter[Any]] = {
     "model.name": _TEXT,
+    "model.fallbacks": _TEXTS,
     "model.base_url": _TEXT,
     "sandbox.kind": TypeAdapter(Literal["docker", "bubblewrap"]),
     "limits.steps": TypeAdapter(int),
@@ -97,6 +100,7 @@ _PROJECT: dict[str, TypeAdapter[Any]] = {
 }
 _VARIABLES = {
     "JOURNEYMAN_MODEL": "model.name",
+    "JOURNEYMAN_FALLBACKS": "model.fallbacks",
     "JOURNEYMAN_BASE_URL": "model.base_url",
     "JOURNEYMAN_SANDBOX": "sandbox.kind",
     "JOURNEYMAN_MAX_STEPS": "limits.steps",
@@ -160,7 +164,11 @@ def load(
     user_file = platformdirs.user_config_path("journeyman") / "config.toml"
     managed = _managed(managed_file)
     given = {key: value for key, value in flags.items() if value is not None}
-    named = {key: environ[name] for name, key in _VARIABLES.items() if environ.get(name)}
+    named: dict[str, Any] = {
+        key: environ[name] for name, key in _VARIABLES.items() if environ.get(name)
+    }
+    if fallbacks := named.get("model.fallbacks"):
+        named["model.fallbacks"] = [one.strip() for one in fallbacks.split(",") if one.strip()]
     merged: dict[str, Any] = {}
     for values in (
         _checked(_read(user_file), _GENERAL, f"the user's file {user_file}"),
@@ -169,6 +177,8 @@ def load(
         _checked(given, _GENERAL, "the command line"),
     ):
         merged |= values
+    if "model.name" in managed:
+        merged.pop("model.fallbacks", None)  # no way past the model that the administrator names
     for key, value in managed.items():
         ceiling = key.startswith("limits.") and key in merged
         merged[key] = min(merged[key], value) if ceiling else value
@@ -219,6 +229,7 @@ def _settings(home: Path, values: Mapping[str, Any]) -> Settings:
         return Settings(
             home=home,
             model=model.get("name", ""),
+            fallbacks=model.get("fallbacks", ()),
             base_url=model.get("base_url", ""),
             sandbox=table.get("sandbox", {}).get("kind", "docker"),
             environment=table.get("environment", {}),

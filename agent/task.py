@@ -32,7 +32,8 @@ class Task(BaseModel):
         setup: The user's own setup command (`--setup`); None: the environment's.
         failing: Tests said to be red; empty: found by running them.
         model: A model's name, `builtin`, or empty: settings, else `builtin` where it can work.
-        base_url: For `openai-compatible/…`.
+        fallbacks: Chat models that take over, in this order, where one cannot be had.
+        base_url: For `openai-compatible/…`, and for the first model whatever it is.
         require: The evidence level asked for; None: what the task's kind needs.
         sandbox: Which kind of sandbox.
     """
@@ -45,6 +46,7 @@ class Task(BaseModel):
     setup: str | None = None
     failing: tuple[str, ...] = ()
     model: str = ""
+    fallbacks: tuple[str, ...] = ()
     base_url: str = ""
     require: EvidenceLevel | None = None
     sandbox: Literal["docker", "bubblewrap"] = "docker"

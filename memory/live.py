@@ -19,15 +19,17 @@ BLOCK_MS = 1000
 """Shorter than the client's own time-out."""
 
 
-def publish(client: redis.Redis, session_id: str, text: str) -> None:
-    """Add a text to the session's stream.
+def publish(client: redis.Redis, session_id: str, *texts: str) -> None:
+    """Add texts to the session's stream, in one message to the server.
 
     Raises:
         MemoryUnavailable: Redis is out of reach.
     """
     key = _key(session_id)
     with explained(client), client.pipeline(transaction=False) as pipe:
-        pipe.xadd(key, {"text": text.encode(errors="replace")}, maxlen=KEPT_TEXTS, approximate=True)
+        for text in texts:
+            said = text.encode(errors="replace")
+            pipe.xadd(key, {"text": said}, maxlen=KEPT_TEXTS, approximate=True)
         pipe.expire(key, KEPT_S)
         pipe.execute()
 

@@ -85,6 +85,8 @@ class SearchRequest(Frozen):
     path: str = "."
     glob: str = ""
     limit: int = 100
+    context: int = 0
+    """Lines to tell before and after each match."""
 
 
 class GitRequest(Frozen):
@@ -105,6 +107,8 @@ class RunTestsRequest(Frozen):
     tests: tuple[str, ...] = ()
     junit: str = ""
     """Where the command leaves its JUnit XML, relative to the root; empty where it leaves none."""
+    reached: bool = False
+    """Whether to tell which functions each test runs (pytest only)."""
 
 
 class Candidate(Frozen):
@@ -156,6 +160,8 @@ class ModelRequest(Frozen):
     max_output_tokens: int
     worst_cost_usd: str | None = None
     """Decimal text; None where no price is known."""
+    cut_to: int = 0
+    """Bytes that the history before `messages` was cut to, as far as it could be; 0: it was not."""
 
 
 class RecallRequest(Frozen):

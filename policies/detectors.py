@@ -10,8 +10,9 @@ All patterns run in linear time (no nested repetition), on the text as it is.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 
 from stdnum import iban, luhn
 from stdnum.us import ssn
@@ -48,7 +49,12 @@ class Finding:
 Span = tuple[int, int, float]
 
 
-def find(text: str, kinds: frozenset[str] | None = None) -> list[Finding]:
+REMEMBERED = 4096
+"""Characters of a text up to which what was found in it is remembered: one and the same text passes
+the gate, the masks and the log, and most texts are names of fields."""
+
+
+def find(text: str, kinds: frozenset[str] | None = None) -> Sequence[Finding]:
     """Find values of the given kinds (None: of all), by their place; they may overlap.
 
     Args:
@@ -63,12 +69,29 @@ def find(text: str, kinds: frozenset[str] | None = None) -> list[Finding]:
         raise ValueError(
             f"unknown kinds {sorted(wanted - ALL_KINDS)}: there are {sorted(ALL_KINDS)}"
         )
+    look = _find if len(text) <= REMEMBERED else _find.__wrapped__
+    return look(text, wanted)
+
+
+@lru_cache(maxsize=2048)
+def _find(text: str, kinds: frozenset[str]) -> tuple[Finding, ...]:
     found = [
         Finding(kind, start, end, confidence, is_published(kind, text[start:end]))
-        for kind in wanted
+        for kind in kinds
         for start, end, confidence in _DETECTORS[kind](text)
     ]
-    return sorted(found, key=lambda f: (f.start, -f.end, f.kind))
+    return tuple(sorted(found, key=lambda f: (f.start, -f.end, f.kind)))
+
+
+def _may_hold(text: str, words: tuple[str, ...]) -> bool:
+    """Whether one of the words, without regard to case, may stand in a text.
+
+    A plain look saves a pattern's walk. Beyond ASCII a letter can have other cases: there, yes.
+    """
+    if not text.isascii():
+        return True
+    lowered = text.lower()
+    return any(word in lowered for word in words)
 
 
 _PEM_BEGIN = re.compile(r"-----BEGIN (?:[A-Z0-9]+ ){0,4}PRIVATE KEY(?: BLOCK)?-----")
@@ -137,7 +160,12 @@ _ASSIGNED = re.compile(
 _FIRST_ON_LINE = re.compile(r"(?i)[ \t]{0,8}(?:export[ \t]+|set[ \t]+|-[ \t]+)?[a-z0-9_\-.]*\Z")
 
 
+_PASSWORD_WORDS = ("pass", "pwd", "secret", "token", "key", "credential")
+
+
 def _passwords(text: str) -> Iterator[Span]:
+    if not _may_hold(text, _PASSWORD_WORDS):
+        return
     for match in _ASSIGNED.finditer(text):
         group = "quoted" if match["quoted"] else "bare"
         line = text[
@@ -198,6 +226,8 @@ _NETRC = re.compile(
 
 
 def _netrc(text: str) -> Iterator[Span]:
+    if not _may_hold(text, ("login",)):
+        return
     for match in _NETRC.finditer(text):
         if not _looks_made_up(match["value"]):
             yield match.start("value"), match.end("value"), 0.9
@@ -213,6 +243,8 @@ def _ssns(text: str) -> Iterator[Span]:
     for match in _SSN.finditer(text):
         if ssn.is_valid(match.group().replace(" ", "-")) or is_published("us_ssn", match.group()):
             yield match.start(), match.end(), 0.9 if match[1] == "-" else 0.5
+    if not _may_hold(text, ("ssn", "social")):
+        return
     for match in _BARE_SSN.finditer(text):
         if ssn.is_valid(match["value"]):
             yield match.start("value"), match.end("value"), 0.85
@@ -269,7 +301,12 @@ _MRN = re.compile(
 )
 
 
+_MRN_WORDS = ("mrn", "medical", "chart")
+
+
 def _mrns(text: str) -> Iterator[Span]:
+    if not _may_hold(text, _MRN_WORDS):
+        return
     for match in _MRN.finditer(text):
         yield match.start("value"), match.end("value"), 0.85
 
@@ -287,6 +324,18 @@ _DETECTORS: dict[str, Callable[[str], Iterator[Span]]] = {
     "phone": _phones,
     "mrn": _mrns,
 }
+
+
+_TELLING = (
+    *_PASSWORD_WORDS,
+    *_MRN_WORDS,
+    *("ssn", "social", "phone", "mobile", "cell", "tel", "fax", "call", "contact", "login"),
+)
+
+
+def is_telling(name: str) -> bool:
+    """Whether what stands under a field of this name may be found for the name's sake."""
+    return _may_hold(name, _TELLING)
 
 
 def sample(kind: str) -> str:

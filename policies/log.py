@@ -219,7 +219,9 @@ class SessionLog:
         path = blob_path(self.folder, name)
         self.append(Noticed(text=f"The payload {name} is erased: {reason}"))
         try:
-            _write_file(path.with_name(name + ERASED), erased_mark(name, key=self._key).encode())
+            _write_whole_file(
+                path.with_name(name + ERASED), erased_mark(name, key=self._key).encode()
+            )
             path.unlink()
             _sync_folder(path.parent)
         except OSError as error:
@@ -257,6 +259,7 @@ class SessionLog:
             if not path.parent.exists():
                 path.parent.mkdir(mode=0o700)
                 _sync_folder(path.parent.parent)
+            # In place: no line names it yet, and one that a crash tore is written anew.
             _write_file(path, data)
             _sync_folder(path.parent)
         except OSError as error:
@@ -333,14 +336,19 @@ def _lock(fd: int, folder: Path) -> None:
 
 
 def _write_file(path: Path, data: bytes) -> None:
-    """A file that is there whole or not at all, for the owner only."""
-    part = path.with_name(path.name + ".part")
-    fd = os.open(part, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+    """A file on the disk, for the owner only; a crash may leave a part of it."""
+    fd = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
     try:
         _write_all(fd, data)
         os.fsync(fd)
     finally:
         os.close(fd)
+
+
+def _write_whole_file(path: Path, data: bytes) -> None:
+    """A file that is there whole or not at all, for the owner only."""
+    part = path.with_name(path.name + ".part")
+    _write_file(part, data)
     part.replace(path)
 
 

@@ -10,9 +10,10 @@ from __future__ import annotations
 import hashlib
 import hmac
 import re
+from collections.abc import Sequence
 from typing import Any
 
-from policies.detectors import ALL_KINDS, PERSONAL, SECRETS, Finding, find
+from policies.detectors import ALL_KINDS, PERSONAL, SECRETS, Finding, find, is_telling
 from policies.texts import MAX_NESTING, TooDeep
 
 __all__ = ["ALL_KINDS", "PERSONAL", "SECRETS", "Masks"]
@@ -92,6 +93,8 @@ class Masks:
         return value
 
     def _mask_named(self, name: str, text: str, kinds: frozenset[str]) -> str:
+        if not is_telling(name):
+            return self.mask(text, kinds)
         opening = f'{name} = "'
         whole = self.mask(f'{opening}{text}"', kinds)
         if whole.startswith(opening) and whole.endswith('"'):
@@ -110,8 +113,10 @@ class Masks:
         raise ValueError(f"two values of kind {kind} have the same HMAC")
 
 
-def _spans(text: str, findings: list[Finding]) -> list[tuple[int, int, str]]:
+def _spans(text: str, findings: Sequence[Finding]) -> list[tuple[int, int, str]]:
     """What to mask, without overlap: the first and longest wins, and masks are left alone."""
+    if not findings:
+        return []
     taken = [m.span() for m in _TOKEN.finditer(text)]
     spans: list[tuple[int, int, str]] = []
     done = 0

@@ -138,6 +138,17 @@ class Noticed(Frozen):
     text: str
 
 
+class ModelChanged(Frozen):
+    """A model could not be had, and another goes on from the same turn."""
+
+    type: Literal["model_changed"] = "model_changed"
+    key: str
+    """Of the call that failed; the other model's call has the next one."""
+    before: str
+    after: str
+    reason: str
+
+
 class PatchVerified(Frozen):
     """`verify` took evidence for a patch (whether or not it is enough)."""
 
@@ -154,6 +165,8 @@ class SessionResumed(Frozen):
     session_id: str
     step: int
     notes: tuple[str, ...] = ()
+    limits: dict[str, JsonValue] = Field(default_factory=dict)
+    """What the session may spend from here on, where the user gave it more; empty: as before."""
 
 
 class SessionEnded(Frozen):
@@ -172,6 +185,7 @@ Record = Annotated[
     | ActionDone
     | Said
     | Noticed
+    | ModelChanged
     | PatchVerified
     | SessionResumed
     | SessionEnded,

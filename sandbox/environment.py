@@ -235,7 +235,8 @@ def _environment(
     python = f"{VENV}/bin/python" if in_venv else "python3"
     runner, junit, notes = detected.runner, detected.junit, told.notes
     if settings.test:
-        runner, junit = _runner_of(settings), settings.junit
+        junit = settings.junit
+        runner = "junit" if junit else runner_of(settings.test)
     if own:
         python, runner, said = _own_python(own, image, settings.python, runner)
         notes = (*notes, *said)
@@ -289,8 +290,6 @@ def _variables(detected: Detected, *, in_venv: bool, own: bool) -> dict[str, str
     return variables
 
 
-def _runner_of(settings: EnvironmentSettings) -> Runner:
-    """Who reports for a command that was set; a pytest in disguise reports all the same."""
-    if settings.junit:
-        return "junit"
-    return "pytest" if re.search(r"\bpy\.?test\b", settings.test) else "exit"
+def runner_of(command: str) -> Runner:
+    """Who reports for a command that was given; a pytest in disguise reports all the same."""
+    return "pytest" if re.search(r"\bpy\.?test\b", command) else "exit"

@@ -73,6 +73,7 @@ class SupervisedSandbox:
             {
                 "workspace": "/workspace",
                 "scratch": "/tmp/journeyman",  # noqa: S108 - the sandbox's own /tmp
+                "outputs": "/tmp/journeyman-outputs",  # noqa: S108 - likewise
                 "store": "/store",
                 "store_gid": STORE_GID,
                 "uid": UID,

@@ -7,18 +7,19 @@ from typing import Literal
 from pydantic import BaseModel, ConfigDict, Field
 
 from policies.action import EditRequest, Observation
-from tools.tool import Tool, clip, denial, number, numbered
+from tools.tool import Tool, denial, number, numbered
 
-SHOWN = 1_500
-"""Characters of the changed place that are told."""
+SHOWN = 16
+"""Lines of the changed place that are told."""
 
 
 class EditArguments(BaseModel):
     """Change one file. Text outside the edited span stays byte for byte.
 
     `replace`: `old` must occur exactly once; give enough lines around it. `function`: `old` is a
-    dotted name such as `Parser.parse`, `new` its whole new definition. `create`: `new` is the
-    content of a file that does not exist. An edit that stops a Python file from parsing is refused.
+    dotted name such as `Parser.parse`, `new` its whole new definition; its decorators stay where
+    `new` has none, and other definitions may follow it there. `create`: `new` is the content of a
+    file that does not exist. An edit that stops a Python file from parsing is refused.
     """
 
     model_config = ConfigDict(extra="forbid")
@@ -53,7 +54,10 @@ def to_text(observation: Observation) -> str:
     now = data.get("now")
     if not isinstance(now, str) or not now:
         return text
-    return f"{text} It reads now:\n{clip(numbered(now, number(data, 'start', line)), limit=SHOWN)}"
+    lines = numbered(now, number(data, "start", line)).splitlines()
+    if len(lines) > SHOWN:
+        lines = [*lines[: SHOWN // 2], "   ...", *lines[-SHOWN // 2 :]]
+    return "\n".join([f"{text} It reads now:", *lines])
 
 
 EDIT = Tool(name="edit", arguments=EditArguments, to_request=to_request, to_text=to_text)

@@ -20,6 +20,8 @@ from sandbox.reports import Report
 
 RunTests = Callable[[Sandbox, Sequence[str]], Report]
 TEST_FOLDERS = {"test", "tests", "testing", "__tests__", "spec"}
+CODE = re.compile(r"\.(py|[cm]?[jt]sx?|go|rs|rb|php|java|kt)$")
+"""What a runner can be given; beside them lie data files and fixtures."""
 TEST_FILES = re.compile(r"(^test_.*|.*_test|^conftest|^tests?)\.\w+$|.*\.(test|spec)\.\w+$")
 
 
@@ -60,6 +62,13 @@ def split_patch(patch: str) -> tuple[str, str, tuple[str, ...]]:
     return "".join(source), "".join(tests), tuple(paths)
 
 
+def _runnable(test_files: Sequence[str]) -> tuple[str, ...]:
+    """Those of a change's test files that a runner is given: where some are named as tests, only they."""
+    code = [path for path in test_files if CODE.search(path) and "conftest." not in path]
+    named = [path for path in code if TEST_FILES.match(PurePosixPath(path).name)]
+    return tuple(named or code)
+
+
 def take(request: VerifyRequest, fresh: Fresh) -> Evidence:
     """Take the evidence for a patch.
 
@@ -77,10 +86,12 @@ def take(request: VerifyRequest, fresh: Fresh) -> Evidence:
         kind = "failing-test" if set(green) == set(request.failing) else "none"
         if test_part and kind == "failing-test":
             reservations.append("The patch also changes tests: " + ", ".join(test_files) + ".")
-    elif test_files:
-        red = _red(fresh, test_files, test_part)
+    elif own := _runnable(test_files):
+        red = _red(fresh, own, test_part)
         green = _green(fresh, red, request.patch)
         kind = "reproduction" if red and set(green) == set(red) else "none"
+        if not red:
+            reservations.append(_not_red(fresh, own, test_part))
     regressions, others, flaky = _compare(fresh, request.patch)
     if flaky:
         reservations.append("Not stable from run to run: " + ", ".join(flaky) + ".")
@@ -121,6 +132,12 @@ def _red(fresh: Fresh, tests: Sequence[str], test_part: str) -> tuple[str, ...]:
     first, second = fresh.cache[key], fresh.cache[("again", *key)]
     known = _base_report(fresh).failing if test_part else ()
     return tuple(test for test in first.failing if test in second.failing and test not in known)
+
+
+def _not_red(fresh: Fresh, test_files: Sequence[str], test_part: str) -> str:
+    """What came of the change's own tests on the base, where none of them is red."""
+    seen = fresh.cache["red", *test_files, test_part]
+    return f"On it, {', '.join(test_files[:5])} gave: {seen.summary()}."
 
 
 def _green(fresh: Fresh, tests: Sequence[str], patch: str) -> tuple[str, ...]:

@@ -11,9 +11,10 @@ from tools.tool import Tool, denial, streams_text
 class PythonArguments(BaseModel):
     """Run Python code in an interpreter that keeps variables, imports and functions over calls.
 
-    The value of a last expression comes back. `shell("…")`, `read("path")`,
-    `edit("path", old, new)` and `search("pattern")` can be called from the code. After a crash or
-    a time-out the state from before the call is brought back, and the answer says so.
+    The value of a last expression comes back. `shell(command)`, `read(path, start=1, lines=0)`,
+    `edit(path, old, new)` and `search(pattern, path=".")` can be called from the code: each gives
+    the text that the tool of that name gives. After a crash or a time-out the state from before the
+    call is brought back, and the answer says so.
     """
 
     model_config = ConfigDict(extra="forbid")

@@ -54,6 +54,8 @@ def to_text(observation: Observation) -> str:
         shown = shown[: shown.rindex("\n", 0, LIMIT)] if "\n" in shown[:LIMIT] else shown[:LIMIT]
         lines = lines[: shown.count("\n") + 1]
     last = start + len(lines) - 1
+    if observation.data.get("symbol") and len(lines) == number(observation.data, "lines", 0):
+        return f"{shown}\n[all of it; lines {start} to {last} of {total}]"
     if last < total:
         return f"{shown}\n[lines {start} to {last} of {total}; go on with start={last + 1}]"
     return f"{shown}\n[lines {start} to {last} of {total}]" if start > 1 else shown

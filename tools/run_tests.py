@@ -17,7 +17,7 @@ DETAIL = 2_500
 class RunTestsArguments(BaseModel):
     """Run tests by the repository's own command and learn which pass and why others do not.
 
-    `tests` selects among those that the command runs; without it all of them are run.
+    `tests` runs these instead of all that the command runs; they need not be among them (pytest).
     """
 
     model_config = ConfigDict(extra="forbid")
@@ -43,19 +43,29 @@ def to_text(observation: Observation) -> str:
     tests = [test for test in _list(observation.data.get("tests")) if isinstance(test, dict)]
     if not tests:
         return "No test reported a result.\n" + streams_text(observation)
+    if observation.data.get("runner") == "exit":
+        return "Its single tests are not told apart.\n" + streams_text(observation)
     failing = [test for test in tests if test.get("outcome") in ("failed", "error")]
-    counts = f"{_count(tests, 'passed')} passed, {len(failing)} failed of {len(tests)}"
+    passed = _count(tests, "passed")
+    counts = f"{passed} passed, {len(failing)} failed of {len(tests)}"
+    if others := len(tests) - passed - len(failing):
+        counts += f" ({others} skipped or expected to fail)"
     if not observation.data.get("complete", True):
         counts += "; the run did not end properly, so this is not the whole"
-    parts = [counts, *map(_failure, failing[:SHOWN])]
-    if len(failing) > SHOWN:
-        parts.append("Also failing: " + ", ".join(str(test.get("id")) for test in failing[SHOWN:]))
+    alike: dict[str, list[dict[str, Any]]] = {}
+    for test in failing:
+        alike.setdefault(str(test.get("message") or test.get("id")), []).append(test)
+    parts = [counts, *(_failure(*tests) for tests in list(alike.values())[:SHOWN])]
+    if rest := [str(test.get("id")) for tests in list(alike.values())[SHOWN:] for test in tests]:
+        parts.append("Also failing: " + ", ".join(rest))
     return "\n\n".join([*parts, *observation.notes])
 
 
-def _failure(test: dict[str, Any]) -> str:
+def _failure(test: dict[str, Any], *likewise: dict[str, Any]) -> str:
+    """A failing test with its report, and the names of those that say the same."""
     detail = str(test.get("detail") or test.get("message") or "")
-    return f"FAILED {test.get('id')}\n{clip(detail, limit=DETAIL)}".rstrip()
+    others = "".join(f"\nFAILED likewise {one.get('id')}" for one in likewise)
+    return f"FAILED {test.get('id')}\n{clip(detail, limit=DETAIL)}".rstrip() + others
 
 
 def _count(tests: list[dict[str, Any]], outcome: str) -> int:

@@ -11,7 +11,8 @@ from tools.tool import Tool, denial, streams_text
 class ShellArguments(BaseModel):
     """Run one shell command at the repository's root. `cd` and variables do not outlive the call.
 
-    There is no network. Output is cut in the middle when it is long.
+    There is no network. An output over 10,000 characters is cut in the middle; the answer then names
+    the file that holds all of it.
     """
 
     model_config = ConfigDict(extra="forbid")

@@ -17,7 +17,13 @@ from sandbox import workspace
 from sandbox.base import Base
 from sandbox.bubblewrap import BubblewrapSandbox
 from sandbox.docker_sandbox import ContainerLimits, DockerSandbox
-from sandbox.environment import LAY_MADE, Environment, EnvironmentSettings, prepare
+from sandbox.environment import (
+    LAY_MADE,
+    Environment,
+    EnvironmentSettings,
+    prepare,
+    runner_of,
+)
 from sandbox.errors import SandboxError, SandboxLost
 from sandbox.kept_work import KeptWork
 from sandbox.protocol import Answer, Outcome, Sandbox
@@ -186,13 +192,15 @@ class Site:
         }
 
     def _test_arguments(self, request: RunTestsRequest) -> dict[str, Any]:
-        own = not request.command or request.command == self.test_command
+        command = request.command or self.test_command
+        environment = self.environment
+        known = command == environment.test_command
         return {
-            "command": request.command or self.test_command,
+            "command": command,
             "tests": list(request.tests),
-            "junit": request.junit or (self.environment.junit if own else ""),
-            "runner": self.environment.runner,
-            "coverage": False,
+            "junit": request.junit or (environment.junit if command == self.test_command else ""),
+            "runner": environment.runner if known else runner_of(command),
+            "reached": request.reached,
         }
 
     def _verify(self, action: Action) -> Outcome:

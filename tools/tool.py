@@ -90,15 +90,22 @@ def denial(observation: Observation) -> str:
 
 
 def clip(text: str, *, limit: int) -> str:
-    """Head and tail of a text, `limit` characters in all, with a mark that says what is cut.
+    """Head and tail of a text, about `limit` characters, with a mark that says what is cut.
 
-    A little more than the limit stays whole: the cut would cost a reader more than it saves.
+    Lines stay whole where they are not long. A little more than the limit stays whole, too: the cut
+    would cost a reader more than it saves.
     """
     if len(text) <= limit + limit // 8:
         return text
     half = limit // 2
-    cut = len(text) - 2 * half
-    return f"{text[:half]}\n[... {cut} characters cut ...]\n{text[-half:]}"
+    head, tail = text[:half], text[-half:]
+    head = head[: head.rfind("\n", half - half // 4) + 1] or head
+    tail = tail[tail.find("\n", 0, half // 4) + 1 :]
+    first = head.count("\n") + 1
+    last = text.count("\n") - tail.count("\n")
+    cut = len(text) - len(head) - len(tail)
+    where = f"lines {first} to {last}, " if last > first else ""
+    return f"{head.removesuffix(chr(10))}\n[... {where}{cut} characters cut ...]\n{tail}"
 
 
 OUTPUT_LIMIT = 10_000

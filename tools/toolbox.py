@@ -25,9 +25,11 @@ TOOLS: tuple[Tool[Any], ...] = (
     TRY_CANDIDATES,
 )
 NEED_PYTHON = (PYTHON, TRY_CANDIDATES)
+NEED_PYTEST = (TRY_CANDIDATES,)
 BY_NAME = {tool.name: tool for tool in TOOLS}
 
 
-def usable(*, python: bool) -> tuple[Tool[Any], ...]:
-    """The tools that work in an environment with or without a Python for cells."""
-    return tuple(tool for tool in TOOLS if python or tool not in NEED_PYTHON)
+def usable(*, python: bool, pytest: bool) -> tuple[Tool[Any], ...]:
+    """The tools that work in an environment with or without a Python for cells, and pytest as runner."""
+    without = {*(() if python else NEED_PYTHON), *(() if pytest else NEED_PYTEST)}
+    return tuple(tool for tool in TOOLS if tool not in without)

@@ -58,11 +58,15 @@ class PerformerError(Exception):
     Args:
         happened: What happened, and to what, as one sentence without a full stop.
         remedy: What to do next.
+        data: What it brought all the same, such as what it cost.
     """
 
-    def __init__(self, happened: str, *, remedy: str) -> None:
+    def __init__(
+        self, happened: str, *, remedy: str, data: Mapping[str, JsonValue] | None = None
+    ) -> None:
         super().__init__(happened)
         self.remedy = remedy
+        self.data = dict(data or {})
 
 
 class Workbench:
@@ -121,6 +125,10 @@ class Workbench:
         """Key of the next action that will be performed."""
         return f"{self._session_id}/{self._step}/{self._index}"
 
+    def pass_over(self) -> None:
+        """Leave the next number to the act that had it: it failed, and another took its place."""
+        self._index += 1
+
     def perform(
         self, tool: str, request: Request, *, effect: Effect, origin: Origin, timeout_s: float
     ) -> Observation:
@@ -171,7 +179,7 @@ class Workbench:
             outcome = self._performers[action.request.kind](action)
         except PerformerError as error:
             notes = (f"{error}.", error.remedy)
-            return Observation(status="failed", verdict=verdict, notes=notes)
+            return Observation(status="failed", verdict=verdict, notes=notes, data=error.data)
         return self._observe(outcome, verdict, seconds=time.monotonic() - began)
 
     def _observe(self, outcome: Outcome, verdict: Verdict, *, seconds: float) -> Observation:

@@ -5,11 +5,12 @@ One budget is shared by all that a session starts, in whatever thread.
 
 from __future__ import annotations
 
+import math
 import threading
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
-from decimal import Decimal
+from decimal import ROUND_UP, Decimal
 from typing import Any, Literal
 
 from agent.task import Limits
@@ -18,9 +19,10 @@ Kind = Literal["steps", "seconds", "tokens", "cost_usd"]
 OPTIONS: dict[Kind, str] = {
     "steps": "--max-steps",
     "seconds": "--timeout",
-    "tokens": "limits.tokens in the settings",
+    "tokens": "--max-tokens",
     "cost_usd": "--max-cost",
 }
+"""Of `journeyman run`, and of `resume`, where they raise a limit."""
 
 
 class BudgetExhausted(Exception):
@@ -29,12 +31,13 @@ class BudgetExhausted(Exception):
     Args:
         which: The limit.
         happened: One sentence without a full stop.
+        remedy: What to do next, with a limit that lets the session go on.
     """
 
-    def __init__(self, which: Kind, happened: str) -> None:
+    def __init__(self, which: Kind, happened: str, *, remedy: str) -> None:
         super().__init__(happened)
         self.which = which
-        self.remedy = f"Raise it with {OPTIONS[which]}, then go on with `journeyman resume`."
+        self.remedy = remedy
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,11 +58,19 @@ class Budget:
 
     Args:
         limits: The limits.
+        session_id: Named where the user is told how to raise one.
         clock: Seconds that only grow.
     """
 
-    def __init__(self, limits: Limits, *, clock: Callable[[], float] = time.monotonic) -> None:
+    def __init__(
+        self,
+        limits: Limits,
+        *,
+        session_id: str = "SESSION",
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
         self._limits = limits
+        self._session_id = session_id
         self._clock = clock
         self._began = clock()
         self._earlier_s = 0.0
@@ -80,9 +91,21 @@ class Budget:
         """
         with self._lock:
             self._check_time()
-            if self._steps >= self._limits.steps:
-                raise BudgetExhausted("steps", f"all {self._limits.steps} steps are used up")
+            self._check_steps()
             self._steps += 1
+
+    def check(self) -> None:
+        """See that the session can go on at all, before anything is prepared for it.
+
+        Raises:
+            BudgetExhausted: Of one limit nothing is left.
+        """
+        with self._lock:
+            self._check_time()
+            self._check_steps()
+            self._check_tokens(1)
+            if self._cost:
+                self._check_cost(Decimal("0.0001"))
 
     def reserve(self, *, cost_usd: Decimal | None, tokens: int) -> Reservation:
         """Set aside the most that a call can spend; `settle` it afterwards.
@@ -92,20 +115,9 @@ class Budget:
         """
         with self._lock:
             self._check_time()
-            free = self._free_tokens()
-            if tokens > free:
-                raise BudgetExhausted(
-                    "tokens",
-                    f"the next call may need {tokens} tokens and {max(0, free)} of "
-                    f"{self._limits.tokens} are left",
-                )
-            left = self._limits.cost_usd - self._cost - self._held_cost()
-            if cost_usd is not None and cost_usd > left:
-                raise BudgetExhausted(
-                    "cost_usd",
-                    f"the next call may cost {cost_usd:.4f} USD and {max(Decimal(0), left):.4f} of "
-                    f"{self._limits.cost_usd} are left",
-                )
+            self._check_tokens(tokens)
+            if cost_usd is not None:
+                self._check_cost(cost_usd)
             self._numbers += 1
             reservation = Reservation(self._numbers, cost_usd, tokens)
             self._open[reservation.number] = reservation
@@ -181,8 +193,38 @@ class Budget:
             self._cost_known = spent.get("cost_usd", "0") is not None
 
     def _check_time(self) -> None:
-        if self._spent_s() >= self._limits.seconds:
-            raise BudgetExhausted("seconds", f"the {self._limits.seconds:g} seconds are over")
+        if (spent := self._spent_s()) >= self._limits.seconds:
+            happened = f"the {self._limits.seconds:g} seconds are over"
+            raise self._exhausted("seconds", happened, math.ceil(spent + self._limits.seconds))
+
+    def _check_steps(self) -> None:
+        if self._steps >= self._limits.steps:
+            happened = f"all {self._limits.steps} steps are used up"
+            raise self._exhausted("steps", happened, self._steps + self._limits.steps)
+
+    def _check_tokens(self, wanted: int) -> None:
+        free = self._free_tokens()
+        if wanted > free:
+            happened = (
+                f"the next call may need {wanted} tokens and {max(0, free)} of "
+                f"{self._limits.tokens} are left"
+            )
+            raise self._exhausted("tokens", happened, self._limits.tokens * 2 + wanted - free)
+
+    def _check_cost(self, wanted: Decimal) -> None:
+        left = self._limits.cost_usd - self._cost - self._held_cost()
+        if wanted > left:
+            happened = (
+                f"the next call may cost {wanted:.4f} USD and {max(Decimal(0), left):.4f} of "
+                f"{self._limits.cost_usd} are left"
+            )
+            enough = self._limits.cost_usd * 2 + wanted - left
+            raise self._exhausted("cost_usd", happened, enough.quantize(Decimal("0.01"), ROUND_UP))
+
+    def _exhausted(self, which: Kind, happened: str, enough: int | Decimal) -> BudgetExhausted:
+        """The error, with the command that gives `enough`: about as much again."""
+        command = f"journeyman resume {self._session_id} {OPTIONS[which]} {enough}"
+        return BudgetExhausted(which, happened, remedy=f"Give it more: `{command}`.")
 
     def _spent_s(self) -> float:
         return self._earlier_s + self._clock() - self._began

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
@@ -13,6 +14,7 @@ from agent.loop.state import LoopState
 from agent.loop.stuck import note
 from agent.loop.verify import Requirement, shortfall
 from agent.outcome import Outcome
+from agent.prompts import render
 from agent.proposers.proposer import Done, Proposal, Proposer, ProposerError, Situation, ToolCall
 from agent.task import Task
 from policies.action import (
@@ -26,19 +28,14 @@ from policies.action import (
     VerifyRequest,
 )
 from policies.record import Evidence, PatchVerified, Plan, PlanMade, Record, Said, StepTaken
+from tools.edit import EDIT
 from tools.evidence import split_patch
 from tools.tool import BadArguments, Tool, clip
 from tools.workbench import Workbench
 
-TEXT_KEPT = 10_000
-"""Characters of one call's text that are checkpointed; the log has the whole."""
+TEXT_KEPT = 40_000
+"""Characters of one call's text that are checkpointed, more than any tool tells; the log has all."""
 REFUTED_MOST = 6
-IN_CIRCLES = "The same was done again and again, and brought the same each time"
-ONLY_TESTS = (
-    "The change is in test files alone ({}). Tests that were named run as they were found, so that a "
-    "changed test proves nothing: mend the code. If the task is about the tests themselves, claim "
-    "again that it is done."
-)
 CONFIDENT = 0.7
 """Below this share a patch is a proposal: measured on functions, see benchmarks/repair.py."""
 
@@ -160,21 +157,27 @@ class Nodes:
         return change
 
     def act(self, state: LoopState) -> LoopState:
-        """Do the calls, in order, through the workbench."""
+        """Do the calls, in order, through the workbench; a claim beside a refused edit is dropped."""
         self._enter(state["step"], "act")
         self.workbench.begin_step(state["step"], index=state["index"])
-        done = []
+        done, refused = [], False
         for call in state["calls"]:
             self._check_stop()
             key = self.workbench.next_key
             text = self._call(ToolCall(**call))
             made = self.workbench.next_key != key
+            refused |= call["name"] == EDIT.name and not (made and self._succeeded(key))
             done.append(
                 {"call": call, "key": key if made else "", "text": clip(text, limit=TEXT_KEPT)}
             )
         # Kept before the checkpoint that says so: whoever goes on finds both or neither.
         work = self.workspace.keep()
-        return {"done": done, "index": self.workbench.next_index, "work": work}
+        change: LoopState = {"done": done, "index": self.workbench.next_index, "work": work}
+        return change | {"claim": {}} if refused else change
+
+    def _succeeded(self, key: str) -> bool:
+        observation = self.workbench.observation(key)
+        return observation.status == "done" and not observation.exit_code
 
     def _call(self, call: ToolCall) -> str:
         tool = self.tools.get(call.name)
@@ -195,9 +198,13 @@ class Nodes:
         stuck, advice = note(state.get("stuck", {}), calls, texts)
         change: LoopState = {"stuck": stuck, "calls": []}
         if advice == "stop":
-            change |= self._end(Outcome.UNSOLVED, f"{IN_CIRCLES}, also after the plan was revised")
+            change |= self._end(
+                Outcome.UNSOLVED,
+                "the same was done again and again and brought the same each time, also after the "
+                "plan was revised",
+            )
         elif advice == "replan":
-            change["replan"] = f"{IN_CIRCLES}: try another way."
+            change["replan"] = render("in_circles")
         return change
 
     def verify(self, state: LoopState) -> LoopState:
@@ -206,11 +213,11 @@ class Nodes:
         self.workbench.begin_step(state["step"], index=state["index"])
         patch = self.workspace.diff()
         if not patch:
-            return self._refute(state, "The workspace holds no change: there is nothing to verify.")
+            return self._refute(state, render("nothing_changed"))
         source, _, test_files = split_patch(patch)
         if not source and not state.get("questioned"):
-            touched = ", ".join(test_files[:5])
-            return {"questioned": True} | self._refute(state, ONLY_TESTS.format(touched))
+            reason = render("only_tests", files=", ".join(test_files[:5]))
+            return {"questioned": True} | self._refute(state, reason)
         observation = self.workbench.perform(
             "verify",
             VerifyRequest(patch=patch, failing=self.failing, checks=self.requirement.checks),
@@ -220,7 +227,7 @@ class Nodes:
         )
         if observation.status != "done":
             said = " ".join(observation.notes) or observation.verdict.reason
-            return self._refute(state, f"It could not be verified: {said}")
+            return self._refute(state, render("not_verifiable", said=said), patch)
         evidence = Evidence.model_validate(observation.data["evidence"])
         self.record(PatchVerified(step=state["step"], patch=patch, evidence=evidence))
         change: LoopState = {
@@ -228,7 +235,7 @@ class Nodes:
             "index": self.workbench.next_index,
         }
         if missing := shortfall(evidence, self.requirement, self.failing):
-            return change | self._refute(state, missing)
+            return change | self._refute(state, missing, patch)
         confidence = state["claim"].get("confidence")
         if confidence is not None and confidence < CONFIDENT:
             reason = f"a proposal: the confidence is {confidence:.0%}, below {CONFIDENT:.0%}"
@@ -296,9 +303,15 @@ class Nodes:
         self.record(PlanMade(step=situation.step, plan=plan))
         return _with(situation, plan=plan, mind=proposal.mind)
 
-    def _refute(self, state: LoopState, reason: str) -> LoopState:
+    def _refute(self, state: LoopState, reason: str, patch: str = "") -> LoopState:
+        """Send a claim back; one that comes again as it was is handed in as it is."""
         refuted = state.get("refuted", 0) + 1
+        claim = hashlib.sha256(f"{reason}\n{patch}".encode("utf-8", "surrogateescape")).hexdigest()
         change: LoopState = {"refuted": refuted, "claim": {}, "index": self.workbench.next_index}
+        change["refuted_claim"] = claim
+        if claim == state.get("refuted_claim"):
+            said = f"handed in without a further change. {reason}".rstrip(".")
+            return change | self._end(Outcome.UNSOLVED, said)
         if refuted >= REFUTED_MOST:
             said = f"{refuted} claims did not hold: {reason}".rstrip(".")
             return change | self._end(Outcome.UNSOLVED, said)

@@ -20,6 +20,7 @@ class LoopState(TypedDict, total=False):
         claim: Set where the proposer claims to be done: confidence and alternatives.
         verification: `policies.record.Evidence` of the last claim, as data.
         refuted: How many claims did not hold.
+        refuted_claim: Digest of the last of them: what was handed in, and why it did not hold.
         questioned: Whether a patch of nothing but tests was sent back, which is done once.
         stuck: What the stuck detector keeps.
         replan: Why the plan must be revised; empty otherwise.
@@ -39,6 +40,7 @@ class LoopState(TypedDict, total=False):
     claim: dict[str, Any]
     verification: dict[str, Any]
     refuted: int
+    refuted_claim: str
     questioned: bool
     stuck: dict[str, Any]
     replan: str

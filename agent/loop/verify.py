@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass
 
+from agent.prompts import render
 from agent.task import Task
 from policies.record import EVIDENCE_LEVELS, Evidence, EvidenceLevel
 
+LISTED = 10
 REFACTORING = re.compile(
     r"\b(refactor\w*|rename|move|extract|inline|split|clean ?up|tidy|format|reorgani[sz]e|"
     r"document|docstrings?|comments?|type hints?|annotate|upgrade|migrate|migration)\b",
@@ -41,8 +44,7 @@ def needed(task: Task, failing: tuple[str, ...], checks: tuple[str, ...] = ()) -
 def shortfall(evidence: Evidence, requirement: Requirement, failing: tuple[str, ...]) -> str:
     """Why the evidence is not enough, in words for whoever proposed the patch; empty if it is."""
     if evidence.regressions:
-        listed = ", ".join(evidence.regressions[:10])
-        return f"Tests that passed before do not pass with this change: {listed}."
+        return render("regressions", tests=_listed(evidence.regressions))
     rank = EVIDENCE_LEVELS.index
     if rank(evidence.level) <= rank(requirement.level):
         return ""
@@ -50,22 +52,23 @@ def shortfall(evidence: Evidence, requirement: Requirement, failing: tuple[str, 
         return _named_tests(evidence, failing)
     if requirement.level == "reproduction":
         return _own_tests(evidence)
-    return f"The evidence is `{evidence.level}`; `{requirement.level}` is needed."
+    return render("too_weak", level=evidence.level, needed=requirement.level)
 
 
 def _named_tests(evidence: Evidence, failing: tuple[str, ...]) -> str:
     if not_red := [test for test in failing if test not in evidence.red_before]:
-        listed = ", ".join(not_red[:10])
-        return f"These tests were not seen failing twice on the clean base: {listed}."
+        return render("not_red", tests=_listed(not_red))
     still = [test for test in failing if test not in evidence.green_after]
-    return "Still failing with this change, twice: " + ", ".join(still[:10]) + "."
+    return render("still_failing", tests=_listed(still))
 
 
 def _own_tests(evidence: Evidence) -> str:
     if evidence.red_before:
         still = [test for test in evidence.red_before if test not in evidence.green_after]
-        return "The tests that came with the change do not all pass with it: " + ", ".join(still)
-    return (
-        "No test shows the change: add one, in a test file, that fails on the code as it was "
-        "found and passes with the change."
-    )
+        return render("own_tests_fail", tests=_listed(still))
+    return render("no_own_test", found=" ".join(evidence.reservations)).rstrip()
+
+
+def _listed(tests: Sequence[str]) -> str:
+    more = f" and {len(tests) - LISTED} more" if len(tests) > LISTED else ""
+    return ", ".join(tests[:LISTED]) + more

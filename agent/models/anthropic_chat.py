@@ -2,14 +2,36 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Mapping
+from functools import cached_property
 from typing import Any
 
+import anthropic
 from langchain_anthropic import ChatAnthropic
 from langchain_core.language_models import BaseChatModel
-from pydantic import SecretStr
+from langchain_core.messages import content
+from pydantic import Field, SecretStr
+from typing_extensions import override
 
+from agent.models.connection import http_settings
 from agent.models.names import ModelName
+
+# LangChain works out the same few words anew for each block of a history, which is most of a call's
+# CPU time in a long session.
+if (words := getattr(content, "_get_data_content_block_types", None)) is not None:
+    content._get_data_content_block_types = functools.cache(words)  # noqa: SLF001
+
+
+class _Chat(ChatAnthropic):
+    """`ChatAnthropic` with a client of ours for its connections, for which it has no argument."""
+
+    http_client: Any = Field(exclude=True)
+
+    @override
+    @cached_property
+    def _client(self) -> anthropic.Client:
+        return anthropic.Client(**self._client_params, http_client=self.http_client)
 
 
 def open_chat(name: ModelName, *, address: str, key: str, timeout_s: float) -> BaseChatModel:
@@ -21,8 +43,9 @@ def open_chat(name: ModelName, *, address: str, key: str, timeout_s: float) -> B
         "api_key": SecretStr(key),
         "timeout": timeout_s,
         "max_retries": 0,
+        "http_client": anthropic.DefaultHttpxClient(**http_settings()),
     }
-    return ChatAnthropic(**settings)
+    return _Chat(**settings)
 
 
 def options(max_output_tokens: int, schema: Mapping[str, Any] | None) -> dict[str, Any]:

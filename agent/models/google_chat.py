@@ -10,6 +10,7 @@ from langchain_core.language_models import BaseChatModel
 from langchain_google_genai import ChatGoogleGenerativeAI
 from pydantic import SecretStr
 
+from agent.models.connection import http_settings
 from agent.models.names import BASE_URLS, ModelName
 
 # It tells on standard error of each schema field that it leaves out, and of each empty answer.
@@ -23,6 +24,7 @@ def open_chat(name: ModelName, *, address: str, key: str, timeout_s: float) -> B
         "api_key": SecretStr(key),
         "timeout": timeout_s,
         "max_retries": 0,
+        "client_args": http_settings(),
     }
     if address != BASE_URLS["google"]:  # at its own address it knows the protocol's version itself
         settings["base_url"] = address.removesuffix("/v1")

@@ -7,10 +7,12 @@ whose arguments were not a JSON object has {} there and what was sent in "broken
 
 from __future__ import annotations
 
+import json
 from typing import Any, Literal, TypeAlias
 
 from langchain_core.messages import (
     AIMessage,
+    AIMessageChunk,
     BaseMessage,
     HumanMessage,
     SystemMessage,
@@ -31,6 +33,8 @@ _FINISHES: dict[str, Finish] = {
     "model_context_window_exceeded": "length",
     "content_filter": "refusal",
     "refusal": "refusal",
+    "content_filtered": "refusal",
+    "guardrail_intervened": "refusal",
     "MAX_TOKENS": "length",
     "SAFETY": "refusal",
     "RECITATION": "refusal",
@@ -39,7 +43,12 @@ _FINISHES: dict[str, Finish] = {
     "SPII": "refusal",
 }
 """The providers' words for why a turn ended; any other word is an ordinary end."""
-_NOT_WHOLE = {"MALFORMED_FUNCTION_CALL", "FINISH_REASON_UNSPECIFIED"}
+_NOT_WHOLE = {
+    "MALFORMED_FUNCTION_CALL",
+    "FINISH_REASON_UNSPECIFIED",
+    "malformed_model_output",
+    "malformed_tool_use",
+}
 """The same for a turn that came to no end of its own."""
 
 
@@ -68,7 +77,7 @@ def to_langchain(message: Message) -> BaseMessage:
             raise ValueError(f"no message has the role {role!r}")
 
 
-def from_langchain(answer: AIMessage, number: int) -> Message:
+def from_langchain(answer: AIMessageChunk, number: int) -> Message:
     """An answer in plain form.
 
     Args:
@@ -76,14 +85,9 @@ def from_langchain(answer: AIMessage, number: int) -> Message:
         number: How many messages stood before it: names calls that came without an id.
     """
     message: Message = {"role": "assistant", "content": str(answer.text)}
-    calls: list[Message] = [
-        {"id": call["id"] or "", "name": call["name"], "arguments": call["args"]}
-        for call in answer.tool_calls
-    ]
-    calls += [
-        {"id": bad["id"] or "", "name": bad["name"] or "", "arguments": {}}
-        | {"broken": bad["args"] or ""}
-        for bad in answer.invalid_tool_calls
+    calls = [
+        {"id": chunk["id"] or "", "name": chunk["name"] or ""} | _arguments(chunk["args"] or "")
+        for chunk in answer.tool_call_chunks
     ]
     seen: set[str] = set()
     for index, call in enumerate(calls):
@@ -95,13 +99,24 @@ def from_langchain(answer: AIMessage, number: int) -> Message:
     return message
 
 
+def _arguments(text: str) -> Message:
+    """A call's arguments; LangChain's own reading would mend broken JSON by a guess."""
+    try:
+        arguments = json.loads(text or "{}")
+    except ValueError:
+        arguments = None
+    if isinstance(arguments, dict):
+        return {"arguments": arguments}
+    return {"arguments": {}, "broken": text}
+
+
 def finish(answer: AIMessage) -> Finish | None:
     """Why the turn ended; None: it does not say, so it is not whole."""
     told = answer.response_metadata
     if told.get("status") == "incomplete":
         reason = str((told.get("incomplete_details") or {}).get("reason"))
         return _FINISHES.get(reason, "length")
-    word = told.get("finish_reason") or told.get("stop_reason")
+    word = told.get("finish_reason") or told.get("stop_reason") or told.get("stopReason")
     if (told.get("prompt_feedback") or {}).get("block_reason"):
         return "refusal"
     if word == "STOP" or (not word and told.get("status") == "completed"):

@@ -13,22 +13,34 @@ from urllib.parse import urlsplit
 
 from typing_extensions import override
 
-Provider = Literal["openai", "anthropic", "google", "azure", "openai-compatible"]
+Provider = Literal["openai", "anthropic", "google", "azure", "bedrock", "openai-compatible"]
 
 KEY_VARIABLES: dict[Provider, str] = {
     "openai": "OPENAI_API_KEY",
     "anthropic": "ANTHROPIC_API_KEY",
     "google": "GOOGLE_API_KEY",
     "azure": "AZURE_OPENAI_API_KEY",
+    "bedrock": "AWS_BEARER_TOKEN_BEDROCK",
     "openai-compatible": "OPENAI_COMPATIBLE_API_KEY",
 }
 """Provider to the environment variable that holds its key. A server of one's own may need none."""
+NO_KEY = "none"
+AWS_CREDENTIALS = (
+    "AWS_SECRET_ACCESS_KEY",
+    "AWS_PROFILE",
+    "AWS_WEB_IDENTITY_TOKEN_FILE",
+    "AWS_CONTAINER_CREDENTIALS_RELATIVE_URI",
+    "AWS_CONTAINER_CREDENTIALS_FULL_URI",
+)
+"""Other variables by which a client of AWS finds its credentials."""
+AWS_REGIONS = ("AWS_REGION", "AWS_DEFAULT_REGION")
 
 BASE_URL_VARIABLES: dict[Provider, str] = {
     "openai": "OPENAI_BASE_URL",
     "anthropic": "ANTHROPIC_BASE_URL",
     "google": "GOOGLE_GEMINI_BASE_URL",
     "azure": "AZURE_OPENAI_ENDPOINT",
+    "bedrock": "AWS_ENDPOINT_URL_BEDROCK_RUNTIME",
 }
 BASE_URLS: dict[Provider, str] = {
     "openai": "https://api.openai.com/v1",
@@ -88,10 +100,13 @@ class ModelName:
         """The base URL that requests go to: as given, else the provider's variable, else its own.
 
         Raises:
-            ModelNameError: There is none: a resource of Azure has an address of its own.
+            ModelNameError: There is none: a resource of Azure has an address of its own, and so has
+                each region of AWS.
         """
         variable = BASE_URL_VARIABLES.get(self.provider, "")
         found = self.base_url or environ.get(variable, "") or BASE_URLS.get(self.provider, "")
+        if self.provider == "bedrock" and not found:
+            return f"https://bedrock-runtime.{region(environ)}.amazonaws.com"
         if not found:
             raise ModelNameError(
                 f"{self} needs the address of its resource",
@@ -148,11 +163,29 @@ def key(name: ModelName, environ: Mapping[str, str]) -> str:
     if value:
         return value
     if name.provider == "openai-compatible":
-        return "none"
+        return NO_KEY
+    if name.provider == "bedrock" and any(environ.get(one) for one in AWS_CREDENTIALS):
+        return environ.get("AWS_SECRET_ACCESS_KEY") or NO_KEY
+    others = ", AWS_PROFILE or another credential of AWS" if name.provider == "bedrock" else ""
     raise KeyMissing(
         f"there is no key for {name}: {variable} is not set",
-        remedy=f"Set {variable}, or choose another model with --model (builtin needs no key).",
+        remedy=f"Set {variable}{others}, or choose another model with --model (builtin needs no key).",
     )
+
+
+def region(environ: Mapping[str, str]) -> str:
+    """The region of AWS.
+
+    Raises:
+        ModelNameError: None is set.
+    """
+    found = next((environ[one] for one in AWS_REGIONS if environ.get(one)), "")
+    if not found:
+        raise ModelNameError(
+            "a model on Bedrock needs a region of AWS",
+            remedy="Set AWS_REGION, such as AWS_REGION=us-east-1.",
+        )
+    return found
 
 
 def keys(environ: Mapping[str, str]) -> tuple[str, ...]:

@@ -2,23 +2,46 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import json
+from collections.abc import Iterator, Mapping
 from typing import Any
 
+import httpx2
+import openai
 from langchain_core.language_models import BaseChatModel, LanguageModelInput
 from langchain_openai import ChatOpenAI
 from pydantic import SecretStr
 from typing_extensions import override
 
+from agent.models.connection import http_settings
 from agent.models.names import ModelName
 
 
-class _Chat(ChatOpenAI):
-    """`ChatOpenAI` whose body does not pass through the client's walk over its type unions.
+class _Completions:
+    """Chat completions as plain JSON both ways.
 
-    That walk looks at the whole history at each call, which is most of a call's CPU time in a long
-    session; what is in `extra_body` is merged after it and goes out the same.
+    The client's own would walk through all its types for the whole history at each call, and again
+    for each event of the answer, which is most of a call's CPU time.
     """
+
+    def __init__(self, client: openai.OpenAI) -> None:
+        self._client = client
+
+    def create(
+        self, *, timeout: float, extra_body: Mapping[str, Any], **body: Any
+    ) -> openai.Stream[object]:
+        return self._client.post(
+            "/chat/completions",
+            body={**body, **extra_body},
+            options={"timeout": timeout},
+            cast_to=object,
+            stream=True,
+            stream_cls=openai.Stream[object],
+        )
+
+
+class _Chat(ChatOpenAI):
+    """`ChatOpenAI` whose history does not pass through the client's types."""
 
     @override
     def _get_request_payload(
@@ -26,12 +49,48 @@ class _Chat(ChatOpenAI):
     ) -> dict[str, Any]:
         payload = super()._get_request_payload(input_, stop=stop, **kwargs)
         extra = dict(payload.get("extra_body") or {})
-        # Where the tools stand decides between OpenAI's two protocols, so with `input` they stay.
-        for field in ("input",) if "input" in payload else ("messages", "tools"):
-            if field in payload:
-                extra[field] = payload[field]
-                payload[field] = []
+        if "input" in payload:  # for responses: what is in `extra_body` is merged after the walk
+            extra["input"] = payload["input"]
+            payload["input"] = []
+        # With a schema among its own arguments LangChain has the client judge the answer, which
+        # refuses a cut one; here a finish reason tells of that.
+        if "response_format" in payload:
+            extra["response_format"] = payload.pop("response_format")
         return payload | {"extra_body": extra}
+
+
+class _InOnePiece(httpx2.SyncByteStream):
+    """An answer as JSON, turned into a stream of one event."""
+
+    def __init__(self, body: httpx2.SyncByteStream) -> None:
+        self._body = body
+
+    @override
+    def __iter__(self) -> Iterator[bytes]:
+        said = b"".join(self._body)
+        try:
+            yield b"data: %s\n\n" % json.dumps(_as_chunk(json.loads(said))).encode()
+        except (ValueError, LookupError, TypeError, AttributeError):
+            yield said
+
+    @override
+    def close(self) -> None:
+        self._body.close()
+
+
+def _as_chunk(answer: dict[str, Any]) -> dict[str, Any]:
+    for choice in answer["choices"]:
+        choice["delta"] = choice.pop("message")
+        for index, call in enumerate(choice["delta"].get("tool_calls") or ()):
+            call.setdefault("index", index)
+    return answer | {"object": "chat.completion.chunk"}
+
+
+def _stream(response: httpx2.Response) -> None:
+    """Some small servers do not stream, whatever they are asked."""
+    body, kind = response.stream, response.headers.get("content-type", "")
+    if response.is_success and "json" in kind and isinstance(body, httpx2.SyncByteStream):
+        response.stream = _InOnePiece(body)
 
 
 class _CompatibleChat(_Chat):
@@ -49,16 +108,25 @@ class _CompatibleChat(_Chat):
 
 def open_chat(name: ModelName, *, address: str, key: str, timeout_s: float) -> BaseChatModel:
     """The chat model; nothing is sent yet. What OpenAI need not keep it is asked not to keep."""
+    connection = http_settings()
+    if name.provider == "openai-compatible":
+        connection["event_hooks"]["response"].append(_stream)
     common: dict[str, Any] = {
         "model": name.model,
         "base_url": address,
         "api_key": SecretStr(key),
         "timeout": timeout_s,
         "max_retries": 0,
+        "http_client": openai.DefaultHttpxClient(**connection),
+        "stream_usage": True,
     }
+    chat: _Chat
     if name.provider == "openai-compatible":
-        return _CompatibleChat(**common, use_responses_api=False)
-    return _Chat(**common, store=False)
+        chat = _CompatibleChat(**common, use_responses_api=False)
+    else:
+        chat = _Chat(**common, store=False)
+    chat.client = _Completions(chat.root_client)
+    return chat
 
 
 def options(max_output_tokens: int, schema: Mapping[str, Any] | None) -> dict[str, Any]:

@@ -1,6 +1,6 @@
-"""What a call costs, by the price list of the day of the call; None where no price is known.
+"""What a call costs, by the price list of the day of the call, and how much a model can read.
 
-The list (genai-prices) works offline. A price that is not known is never taken for 0.
+The list (genai-prices) works offline. A price that is not known is None, never taken for 0.
 """
 
 from __future__ import annotations
@@ -68,8 +68,27 @@ def worst_case(
     return None if plain is None or written is None else max(plain, written)
 
 
+def window(name: ModelName) -> int | None:
+    """Tokens that a model can read and write in one call; None where it is not known."""
+    if name.provider == "openai-compatible":
+        return None
+    snapshot = _snapshot()
+    try:
+        _, model = snapshot.find_provider_model(name.model, None, name.provider, None)
+    except LookupError:
+        return None
+    return int(model.context_window) if model.context_window else None
+
+
 @cache
 def _prices() -> Any:
     import genai_prices  # noqa: PLC0415  (0.3 s of CPU that a model without a price never needs)
 
     return genai_prices
+
+
+@cache
+def _snapshot() -> Any:
+    from genai_prices.data_snapshot import get_snapshot  # noqa: PLC0415  (likewise)
+
+    return get_snapshot()

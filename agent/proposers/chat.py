@@ -9,29 +9,20 @@ a row the model named none.
 from __future__ import annotations
 
 import difflib
-import json
 import re
-from collections.abc import Callable, Mapping, Sequence
-from datetime import UTC, datetime
-from decimal import Decimal
-from typing import Any, Protocol
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 from pydantic import ValidationError
 
-from agent.models import names, prices
+from agent.prompts import render
 from agent.proposers import chat_texts
+from agent.proposers.chat_calls import ChatCalls, Conversation, Reserves, WindowFull
 from agent.proposers.chat_tools import DONE, PLAN, DoneArguments, PlanArguments
 from agent.proposers.proposer import Proposal, ProposerError, Situation, ToolCall
-from policies.action import Observation
 from policies.record import Plan, PlanStep
-from tools.tool import BadArguments, Tool, denial
+from tools.tool import BadArguments, Tool
 
-MOST_OUTPUT = 16_384
-"""Tokens of one answer, where the budget allows them."""
-LEAST_OUTPUT = 1_024
-"""Fewer are of no use: then the budget is used up."""
-BYTES_PER_TOKEN = 3
-"""Fewer than there are in code and prose, so that an estimate errs upwards."""
 USELESS_MOST = 3
 """Turns in a row that name nothing to do."""
 FEATURE = re.compile(
@@ -39,52 +30,27 @@ FEATURE = re.compile(
 )
 
 
-class Reserves(Protocol):
-    """The side of the budget that a proposer needs; it raises where a call does not fit."""
-
-    def reserve(self, *, cost_usd: Decimal | None, tokens: int) -> Any:
-        """Set aside the most that a call can spend."""
-        ...
-
-    def settle(
-        self,
-        reservation: Any,
-        *,
-        cost_usd: Decimal | None,
-        input_tokens: int,
-        output_tokens: int,
-    ) -> None:
-        """Put what was really spent in its place."""
-        ...
-
-
 class ChatProposer:
     """Lets a chat model say what to do next.
 
     Args:
         name: The model's, such as `anthropic/NAME`.
-        ask: Sends new messages with a limit of output tokens, through the workbench; what comes
-            back has in `data` the keys message, input_tokens, output_tokens, cost_usd and finish.
+        conversation: Asks it, through the workbench.
         tools: What the model may call.
         budget: Each call is reserved in it first.
-        history_length: UTF-8 bytes of what was sent and answered so far, tools included.
     """
 
     def __init__(
         self,
         name: str,
         *,
-        ask: Callable[[Sequence[dict[str, Any]], int], Observation],
+        conversation: Conversation,
         tools: Sequence[Tool[Any]],
         budget: Reserves,
-        history_length: Callable[[], int],
     ) -> None:
         self._name = name
-        self._model = names.split(name)
-        self._ask = ask
+        self._calls = ChatCalls(conversation, budget)
         self._tools = {tool.name: tool for tool in tools}
-        self._budget = budget
-        self._history_length = history_length
 
     @property
     def name(self) -> str:
@@ -101,13 +67,17 @@ class ChatProposer:
         """Ask the model once.
 
         A turn that names nothing to do is a proposal without calls: its answer goes out with the
-        next one.
+        next one. A conversation that the model can no longer read is given up.
 
         Raises:
             ProposerError: The model cannot be had, declines, or named nothing to do too often.
             BudgetExhausted: The call does not fit into what is left (raised by the budget).
         """
-        observation, limit = self._call(self._new_messages(situation), situation.remaining)
+        messages = self._new_messages(situation)
+        try:
+            observation, limit = self._calls.call(messages, situation.remaining)
+        except WindowFull as full:
+            return Proposal(mind=situation.mind, gives_up=str(full))
         message = observation.data.get("message")
         if not isinstance(message, dict):
             raise ProposerError(
@@ -148,69 +118,10 @@ class ChatProposer:
             messages.append({"role": "tool", "content": text, "tool_call_id": call["id"]})
         said = [*situation.news, mind.get("say", "")]
         if situation.replan and not claimed:
-            said.append(chat_texts.render("replan", reason=situation.replan))
+            said.append(render("replan", reason=situation.replan))
         if user := "\n\n".join(text.strip() for text in said if text):
             messages.append({"role": "user", "content": user})
         return messages or [{"role": "user", "content": "Go on."}]
-
-    def _call(
-        self, messages: list[dict[str, Any]], remaining: Mapping[str, float]
-    ) -> tuple[Observation, int]:
-        """One answered call, and its limit of output tokens; paid from the budget."""
-        for _ in range(2):
-            limit, reservation, worst = self._reserve(messages, remaining)
-            observation = self._ask(messages, limit)
-            if observation.status == "unknown":
-                # A crash hid the answer: it counts as the dearest, and nothing but money is lost
-                # by asking once more.
-                self._budget.settle(
-                    reservation,
-                    cost_usd=worst,
-                    input_tokens=self._tokens(messages),
-                    output_tokens=limit,
-                )
-                continue
-            self._settle(reservation, observation)
-            if observation.status == "done":
-                return observation, limit
-            break
-        happened, *rest = observation.notes or (denial(observation),)
-        raise ProposerError(
-            happened.rstrip("."),
-            remedy=" ".join(rest) or "Choose another model, or ask who keeps the rules.",
-        )
-
-    def _reserve(
-        self, messages: list[dict[str, Any]], remaining: Mapping[str, float]
-    ) -> tuple[int, Any, Decimal | None]:
-        """As long an answer as the budget allows: (output tokens, reservation, worst cost)."""
-        tokens, at = self._tokens(messages), datetime.now(UTC)
-        limit = max(LEAST_OUTPUT, min(MOST_OUTPUT, int(remaining["tokens"]) - tokens))
-        worst = prices.worst_case(self._model, tokens, limit, at)
-        while worst is not None and worst > Decimal(str(remaining["cost_usd"])):
-            if limit == LEAST_OUTPUT:
-                break
-            limit = max(LEAST_OUTPUT, limit // 2)
-            worst = prices.worst_case(self._model, tokens, limit, at)
-        return limit, self._budget.reserve(cost_usd=worst, tokens=tokens + limit), worst
-
-    def _settle(self, reservation: Any, observation: Observation) -> None:
-        """What a call cost; a call that was refused or failed is taken to have cost nothing."""
-        data = observation.data
-        cost: Decimal | None = Decimal(0)
-        if observation.status == "done":
-            told = data.get("cost_usd")
-            cost = None if told is None else Decimal(str(told))
-        self._budget.settle(
-            reservation,
-            cost_usd=cost,
-            input_tokens=_number(data.get("input_tokens")),
-            output_tokens=_number(data.get("output_tokens")),
-        )
-
-    def _tokens(self, messages: Sequence[dict[str, Any]]) -> int:
-        new = sum(len(json.dumps(message, ensure_ascii=False).encode()) for message in messages)
-        return (self._history_length() + new) // BYTES_PER_TOKEN
 
 
 class _Turn:
@@ -247,7 +158,7 @@ class _Turn:
         """
         if "broken" in call:
             if self._cut_at:
-                return chat_texts.render("cut_off", limit=str(self._cut_at)).rstrip()
+                return render("cut_off", limit=str(self._cut_at))
             return f"{name} was not called: its arguments are no JSON object. Call it again."
         if name == PLAN:
             self._plan = self._revised(PlanArguments.model_validate(arguments))
@@ -272,12 +183,13 @@ class _Turn:
         if useless >= USELESS_MOST:
             raise ProposerError(
                 f"{model} named nothing to do in {useless} turns in a row",
-                remedy="Choose a model that can call tools, or go on with `journeyman resume`.",
+                remedy=f"See with `journeyman model probe {model}` how it calls tools, then go on with "
+                "`journeyman resume`; or choose another model.",
             )
         say = ""
         if not self._waiting:
-            cut = chat_texts.render("cut_off", limit=str(self._cut_at))
-            say = cut if self._cut_at else chat_texts.render("no_call")
+            cut = render("cut_off", limit=str(self._cut_at))
+            say = cut if self._cut_at else render("no_call")
         return Proposal(
             mind={"begun": True, "waiting": self._waiting, "useless": useless, "say": say},
             calls=tuple(self._calls),
@@ -330,7 +242,3 @@ def _titles(situation: Situation) -> list[str]:
 
 def _objects(value: Any) -> list[dict[str, Any]]:
     return [one for one in value if isinstance(one, dict)] if isinstance(value, list) else []
-
-
-def _number(value: Any) -> int:
-    return int(value) if isinstance(value, int | float) else 0

@@ -14,7 +14,7 @@ Definition = (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef)
 
 
 def definition(file: Text, path: str, name: str) -> Any:
-    """The one function or class called `name`, such as `Parser.parse`.
+    """The one function or class called `name`, such as `Parser.parse`; or the only one so called last.
 
     Raises:
         VerbFailed: The file does not parse, or has none or several of that name; says what is near.
@@ -22,7 +22,11 @@ def definition(file: Text, path: str, name: str) -> Any:
     tree, error = parse(file.text)
     if tree is None:
         raise VerbFailed(f"{path} does not parse ({error}). Use line numbers or exact text.")
-    found = [node for dotted, node in _definitions(tree, "") if dotted == name]
+    named = list(_definitions(tree, ""))
+    found = [node for dotted, node in named if dotted == name]
+    last = [node for dotted, node in named if dotted.rpartition(".")[2] == name]
+    if not found and len(last) == 1:
+        return last[0]
     if len(found) != 1:
         raise VerbFailed(_which(tree, path, name, len(found)))
     return found[0]

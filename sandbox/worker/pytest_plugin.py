@@ -11,6 +11,7 @@ file without its `end` is the report of a run that did not end properly.
 
 from __future__ import annotations
 
+import dis
 import json
 import os
 import signal
@@ -65,6 +66,7 @@ class Reporter:
         self.write = report.write
         self.workspace: str = report.settings["workspace"]
         self.covers: bool = report.settings["coverage"]
+        self.follows: bool = report.settings["reached"]
         self.test_s: float = report.settings["test_s"]
         with open(report.settings["selection"], encoding="utf-8") as file:
             self.selected: List[str] = json.load(file)
@@ -147,17 +149,20 @@ class Reporter:
 
     @pytest.hookimpl(hookwrapper=True)
     def pytest_runtest_protocol(self, item: Any) -> "Iterator[None]":
-        """Follow the lines that one test runs."""
-        if not self.covers:
+        """Follow the lines, or only the functions, that one test runs."""
+        if not (self.covers or self.follows):
             yield
             return
-        tracer = Tracer(self.workspace)
-        tracer.begin()
+        follower = Lines(self.workspace) if self.covers else Calls(self.workspace)
+        before = sys.gettrace()
+        threading.settrace(follower.call)
+        sys.settrace(follower.call)
         try:
             yield
         finally:
-            tracer.end()
-            self.write(kind="coverage", id=self.id_of(item.nodeid), lines=tracer.result())
+            sys.settrace(before)
+            threading.settrace(None)
+            self.write(id=self.id_of(item.nodeid), **follower.result())
 
     @pytest.hookimpl(hookwrapper=True)
     def pytest_runtest_call(self) -> "Iterator[None]":
@@ -274,24 +279,13 @@ def _last_line(text: str) -> str:
 _NOWHERE: "Set[int]" = set()
 
 
-class Tracer:
+class Lines:
     """Which lines of the workspace's files run, in every thread."""
 
     def __init__(self, workspace: str) -> None:
         self.prefix = workspace + os.sep
         self.lines: Dict[str, Set[int]] = {}
         self.code: Dict[Any, Set[int]] = {}
-
-    def begin(self) -> None:
-        """Trace from here on."""
-        self.before = sys.gettrace()
-        threading.settrace(self.call)
-        sys.settrace(self.call)
-
-    def end(self) -> None:
-        """Trace no more."""
-        sys.settrace(self.before)
-        threading.settrace(None)
 
     def call(self, frame: Any, *_: object) -> Any:
         """A function begins: follow it if it is the workspace's."""
@@ -313,9 +307,39 @@ class Tracer:
             self.code[frame.f_code].add(frame.f_lineno)
         return self.line
 
-    def result(self) -> "Dict[str, List[int]]":
-        """Lines by file, relative to the workspace."""
-        return {name[len(self.prefix) :]: sorted(lines) for name, lines in self.lines.items()}
+    def result(self) -> "Dict[str, Any]":
+        """A line of the report."""
+        lines = {name[len(self.prefix) :]: sorted(lines) for name, lines in self.lines.items()}
+        return {"kind": "coverage", "lines": lines}
+
+
+class Calls:
+    """Which functions of the workspace's files run, in every thread, in the order of their first call."""
+
+    def __init__(self, workspace: str) -> None:
+        self.prefix = workspace + os.sep
+        self.code: Dict[Any, None] = {}
+
+    def call(self, frame: Any, *_: object) -> Any:
+        """A function begins."""
+        self.code.setdefault(frame.f_code)  # what it does inside is not followed, which is cheap
+
+    def result(self) -> "Dict[str, Any]":
+        """A line of the report: [path, name, first line, last line] of each."""
+        functions = []
+        for code in list(self.code):
+            name = getattr(code, "co_qualname", code.co_name)
+            if code.co_filename.startswith(self.prefix) and not name.endswith(">"):
+                path = code.co_filename[len(self.prefix) :].replace(os.sep, "/")
+                functions.append([path, name, code.co_firstlineno, _end_of(code)])
+        return {"kind": "reached", "functions": functions}
+
+
+def _end_of(code: Any) -> int:
+    """The last line of a function, of the functions in it, too."""
+    lines = [line for _, line in dis.findlinestarts(code) if line]
+    inner = [_end_of(one) for one in code.co_consts if hasattr(one, "co_consts")]
+    return max([int(code.co_firstlineno), *lines, *inner])
 
 
 @pytest.hookimpl(tryfirst=True)

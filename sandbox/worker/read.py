@@ -14,7 +14,7 @@ def run(arguments: "Dict[str, Any]", context: Context) -> "Dict[str, Any]":
 
     Returns:
         data: `text` with every line end as `\n`, `start`, `lines` (how many these are), `total`
-        lines of the file, `encoding`, `newline` (the file's own).
+        lines of the file, `encoding`, `newline` (the file's own), `symbol` (as asked for).
     """
     path, start = arguments["path"], max(1, int(arguments.get("start", 1)))
     count = int(arguments.get("lines", 0))
@@ -33,5 +33,6 @@ def run(arguments: "Dict[str, Any]", context: Context) -> "Dict[str, Any]":
         "total": len(lines),
         "encoding": file.encoding,
         "newline": file.newline,
+        "symbol": arguments.get("symbol") or "",
     }
     return {"exit_code": 0, "data": data}

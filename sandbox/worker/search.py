@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import base64
+import collections
 import fnmatch
+import itertools
 import json
 import os
 import re
@@ -15,14 +17,17 @@ from sandbox.worker.files import inside
 from sandbox.worker.verbs import Context, VerbFailed
 
 _LONGEST = 500
+_COUNTED = 10_000
+"""Matches beyond those that are told which are counted."""
 _NOT_SEARCHED = frozenset({".git", "node_modules", ".venv", "venv", "__pycache__", ".tox"})
 
 
 def run(arguments: "Dict[str, Any]", context: Context) -> "Dict[str, Any]":
-    """Find `pattern` below `path` in files that match `glob`, at most `limit` lines.
+    """Find `pattern` below `path` in files that match `glob`, at most `limit` matches.
 
     Returns:
-        data: `matches` (`path`, `line`, `text` each, by path and line) and `cut` (there are more).
+        data: `matches` (`path`, `line`, `text` each, by path and line; with `context` also the lines
+        around them, which are `near`) and `more` (matches that are not told, by path).
     """
     path, limit = arguments.get("path") or ".", int(arguments.get("limit", 100))
     real = inside(context.workspace, path)
@@ -38,14 +43,25 @@ def run(arguments: "Dict[str, Any]", context: Context) -> "Dict[str, Any]":
         )
     else:
         found = _by_python(arguments["pattern"], below, glob, root)
-    matches: List[Dict[str, Any]] = []
-    cut = False
-    for match in found:
-        if len(matches) == limit:
-            cut = True
-            break
-        matches.append(match)
-    return {"exit_code": 0, "data": {"matches": matches, "cut": cut}}
+    matches = list(itertools.islice(found, limit))
+    more = collections.Counter(str(match["path"]) for match in itertools.islice(found, _COUNTED))
+    if context_lines := int(arguments.get("context") or 0):
+        matches = list(_with_context(matches, context_lines, root))
+    return {"exit_code": 0, "data": {"matches": matches, "more": dict(more.most_common())}}
+
+
+def _with_context(
+    matches: "List[Dict[str, Any]]", around: int, root: str
+) -> "Iterator[Dict[str, Any]]":
+    """The matches, each among the lines around it; no line is told twice."""
+    for path, group in itertools.groupby(matches, key=lambda match: str(match["path"])):
+        found = {int(match["line"]): match for match in group}
+        with open(os.path.join(root, path), "rb") as file:
+            lines = file.read().decode("utf-8", "replace").split("\n")
+        near = {n for line in found for n in range(line - around, line + around + 1)}
+        for number in sorted(near & set(range(1, len(lines) + 1))):
+            text = lines[number - 1].rstrip("\r")[:_LONGEST]
+            yield found.get(number) or {"path": path, "line": number, "text": text, "near": True}
 
 
 def _by_ripgrep(

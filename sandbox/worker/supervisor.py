@@ -21,6 +21,7 @@ from typing import Any, Callable, Dict, List, Optional, Tuple
 from sandbox.worker import frames, processes, verbs
 from sandbox.worker.cells import CellJob, Cells
 from sandbox.worker.jobs import Job, ProcessJob, Watch
+from sandbox.worker.outputs import Outputs
 from sandbox.worker.streams import Capture, SendQueue
 
 FEED_LIMIT = 8 << 20
@@ -46,6 +47,7 @@ class Supervisor:
         self._scratch: str = settings["scratch"]
         self._store: str = settings["store"]
         self._store_gid: int = settings["store_gid"]
+        self._outputs = Outputs(settings["outputs"])
         self._environment: Dict[str, str] = settings["environment"]
         self._python = _interpreter(settings["python"], self._environment["PATH"])
         self._confinement = processes.Confinement(
@@ -207,7 +209,8 @@ class Supervisor:
                 self._done(job, outcome, captured)
 
     def _done(self, job: Job, outcome: "Dict[str, Any]", captured: "Dict[str, Capture]") -> None:
-        outcome["notes"] = [*outcome["notes"], *self._cells.news]
+        kept = [self._outputs.keep(job.number, name, data) for name, data in captured.items()]
+        outcome["notes"] = [*outcome["notes"], *self._cells.news, *filter(None, kept)]
         self._cells.news.clear()
         totals = {name: capture.total for name, capture in captured.items() if capture.total}
         attachments = {name: captured[name].kept() for name in totals}

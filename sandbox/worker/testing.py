@@ -14,6 +14,7 @@ import glob
 import json
 import os
 import re
+import shlex
 import shutil
 import signal
 import subprocess
@@ -38,6 +39,7 @@ _NOT_STARTED = frozenset({126, 127})
 _PROPER_ENDS = frozenset({0, 1, 5})
 _RUNNERS = r"(?:uv|poetry|pdm|pipenv|hatch|rye)\s+run\s+(?:--\s+)?"
 _MOST_IDS_SHOWN = 10
+_SETS_PATH = re.compile(r"""(?<![\w$])PYTHONPATH=((?:[^\s"';&|()<>\\]|"[^"]*"|'[^']*'|\\.)*)""")
 _NO_NETWORK = re.compile(
     r"Temporary failure in name resolution|Name or service not known|nodename nor servname"
     r"|Network is unreachable|Could not resolve host|EAI_AGAIN|ENOTFOUND|ENETUNREACH"
@@ -51,7 +53,8 @@ def run(arguments: "Dict[str, Any]", context: Context) -> "Dict[str, Any]":
     Args:
         arguments: `command`, `tests` (ids; empty: all), `junit` (path or pattern of the XML),
             `runner` (`pytest`, `junit`, `exit`, or empty: what the command turns out to be),
-            `coverage` (true: lines that each test ran, pytest only).
+            `coverage` (true: lines that each test ran, pytest only), `reached` (true: functions
+            that each test ran, pytest only).
         context: Of the sandbox.
 
     Returns:
@@ -72,7 +75,8 @@ def _run(arguments: "Dict[str, Any]", context: Context, folder: str) -> "Dict[st
     command, notes = adapt(arguments["command"], context.workspace)
     environment = _environment(arguments, context, folder)
     kept = _Kept(context.workspace, arguments.get("junit", ""))
-    process = _Process(command, context.workspace, environment)
+    started = _keeping_plugin(command, os.path.join(folder, "plugin"))
+    process = _Process(started, context.workspace, environment)
     timed_out = process.wait(context.timeout_s)
     seconds = process.seconds
     data = _from_plugin(os.path.join(folder, "report"))
@@ -135,6 +139,7 @@ def _environment(arguments: "Dict[str, Any]", context: Context, folder: str) -> 
         "folder": os.path.join(folder, "report"),
         "selection": selection,
         "coverage": bool(arguments.get("coverage")),
+        "reached": bool(arguments.get("reached")),
         "test_s": float(arguments.get("test_s") or ONE_TEST_S),
     }
     environment = dict(context.environment)
@@ -144,6 +149,15 @@ def _environment(arguments: "Dict[str, Any]", context: Context, folder: str) -> 
     environment["PYTEST_ADDOPTS"] = " ".join(option for option in options if option)
     environment["JOURNEYMAN_REPORT"] = json.dumps(settings)
     return environment
+
+
+def _keeping_plugin(command: str, plugin: str) -> str:
+    """The command, where it sets PYTHONPATH itself, with the plugin's folder behind what it sets."""
+
+    def longer(match: "re.Match[str]") -> str:
+        return match.group() + (":" if match.group(1) else "") + shlex.quote(plugin)
+
+    return _SETS_PATH.sub(longer, command)
 
 
 class _Process:
@@ -234,6 +248,7 @@ def _read_session(file: "IO[str]", data: "Dict[str, Any]") -> "List[str]":
     """Add one session's lines to the data; gives the selected ids that it did not have."""
     missing = []
     covered: Dict[str, Any] = {}
+    reached: Dict[str, Any] = {}
     running = ""
     status = -1
     tests: List[Dict[str, Any]] = []
@@ -247,6 +262,8 @@ def _read_session(file: "IO[str]", data: "Dict[str, Any]") -> "List[str]":
             running = line["id"]
         elif kind == "coverage":
             covered[line["id"]] = line["lines"]
+        elif kind == "reached":
+            reached[line["id"]] = line["functions"]
         elif kind == "test":
             running = ""
             tests.append(line)
@@ -262,6 +279,8 @@ def _read_session(file: "IO[str]", data: "Dict[str, Any]") -> "List[str]":
     for test in tests:
         if test["id"] in covered:
             test["coverage"] = covered[test["id"]]
+        if test["id"] in reached:
+            test["reached"] = reached[test["id"]]
     data["tests"] += tests
     data["complete"] = data["complete"] and status in _PROPER_ENDS and not running
     return missing

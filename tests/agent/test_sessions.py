@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import textwrap
 from pathlib import Path
 
 from agent.task import Task
 from policies.log import verify
 from policies.record import EnvironmentReady
 from sandbox.image import base_image
-from tests.model_server import Call, ModelServer, Turn
+from tests.model_server import Call, ModelServer, Turn, texts
 from tests.sessions import FIXTURES, Watched, copy_fixture, copy_red_test, run
 
 MODEL = "openai-compatible/scripted"
@@ -156,6 +157,112 @@ def test_a_claim_without_proof_is_sent_back_and_the_plan_is_revised(tmp_path: Pa
     reasons = " ".join(made.plan.reason for made in watched.plans)
     assert "no change" in reasons
     assert "Tests that passed before do not pass" in reasons
+
+
+def test_a_claim_that_comes_again_as_it_was_is_handed_in_unverified(tmp_path: Path) -> None:
+    repo = copy_fixture("issue_only", tmp_path)
+    edit = call(
+        "edit",
+        path="durations/text.py",
+        old="    if not parts:\n",
+        new="    if not parts or _PART.sub('', text.lower()).strip():\n",
+    )
+    done = call("done", summary="I cannot show it.")
+    watched = scripted([edit, done, done], (FIXTURES / "issue_only.md").read_text(), repo)
+
+    result = watched.result
+    assert result is not None
+    assert (result.outcome, result.evidence.level) == ("unsolved", "no-regression")
+    assert result.reason.startswith("handed in without a further change. No test shows the change")
+    assert "_PART.sub" in result.patch
+
+
+def test_a_runner_that_tells_no_single_test_apart_proves_a_change_by_its_end(
+    tmp_path: Path,
+) -> None:
+    repo = copy_fixture("issue_only", tmp_path)
+    (repo / "check.py").write_text(
+        "import glob, runpy\nfor path in glob.glob('tests/own_*.py'):\n    runpy.run_path(path)\n"
+    )
+    test = call(
+        "edit",
+        operation="create",
+        path="tests/own_rubbish.py",
+        new=(
+            "import sys\nsys.path.insert(0, '.')\nfrom durations.text import parse\n"
+            "try:\n    parse('1h 30min 5x')\nexcept ValueError:\n    pass\n"
+            "else:\n    raise SystemExit('taken')\n"
+        ),
+    )
+    edit = call(
+        "edit",
+        path="durations/text.py",
+        old="    if not parts:\n",
+        new="    if not parts or _PART.sub('', text.lower()).strip():\n",
+    )
+    turns = [test, call("run_tests"), edit, call("run_tests"), call("done", summary="Refused.")]
+    with ModelServer(turns) as server:
+        text = (FIXTURES / "issue_only.md").read_text()
+        task = Task(text=text, repo=repo, model=MODEL, base_url=server.base_url)
+        watched = run(task.model_copy(update={"test_command": "python check.py"}))
+        told = texts(server.requests[-1])
+
+    assert_verified(watched)
+    assert watched.result is not None
+    assert watched.result.evidence.level == "reproduction"
+    assert "the command succeeds; its single tests are not told apart" in told[1]
+    assert [said for said in told if "taken" in said and "[exit code 1]" in said]
+
+
+def test_a_claim_beside_an_edit_that_was_refused_is_not_checked(tmp_path: Path) -> None:
+    repo = copy_fixture("red_test", tmp_path)
+    wrong = Call("edit", {"path": "stockroom/levels.py", "old": "no such text", "new": "x"})
+    done = Call("done", {"summary": "Mended."})
+    turns = [Turn(calls=(wrong, done)), RED_TEST[2], RED_TEST[3]]
+    with ModelServer(turns) as server:
+        task = Task(text="Mend it.", repo=repo, model=MODEL, base_url=server.base_url)
+        watched = run(task)
+        told = texts(server.requests[1])
+
+    assert_verified(watched)
+    assert watched.nodes.count("verify") == 1
+    assert "Not changed" in told[-2]
+    assert told[-1].startswith("Not checked")
+
+
+def test_a_data_file_beside_the_tests_is_no_test(tmp_path: Path) -> None:
+    repo = copy_fixture("issue_only", tmp_path)
+    new = [
+        ("tests/data/rubbish.toml", "texts = ['1h 30min 5x']\n"),
+        ("tests/data/broken_module.py", "raise SystemExit('no test')\n"),
+        (
+            "tests/test_rubbish.py",
+            textwrap.dedent("""\
+                import pathlib, pytest, tomllib
+                from durations.text import parse
+
+
+                def test_rubbish():
+                    data = pathlib.Path(__file__).parent / "data" / "rubbish.toml"
+                    for text in tomllib.loads(data.read_text())["texts"]:
+                        with pytest.raises(ValueError):
+                            parse(text)
+                """),
+        ),
+    ]
+    edits = [call("edit", operation="create", path=path, new=text) for path, text in new]
+    mend = call(
+        "edit",
+        path="durations/text.py",
+        old="    if not parts:\n",
+        new="    if not parts or _PART.sub('', text.lower()).strip():\n",
+    )
+    done = call("done", summary="Refused.")
+    watched = scripted([*edits, mend, done], (FIXTURES / "issue_only.md").read_text(), repo)
+
+    assert_verified(watched)
+    assert watched.result is not None
+    assert watched.result.evidence.red_before == ("tests/test_rubbish.py::test_rubbish",)
 
 
 def test_a_patch_of_nothing_but_tests_is_sent_back_once(tmp_path: Path) -> None:

@@ -18,6 +18,7 @@ from policies.record import (
     ActionJudged,
     EnvironmentReady,
     Evidence,
+    ModelChanged,
     Noticed,
     Passed,
     PatchVerified,
@@ -79,6 +80,7 @@ RECORDS: tuple[Record, ...] = (
     Said(step=1, text=f"two\nlines {BAD}"),
     Noticed(text=f"warning {BAD}"),
     PatchVerified(step=9, patch="", evidence=EVIDENCE),
-    SessionResumed(session_id="s", step=4, notes=(BAD,)),
+    SessionResumed(session_id="s", step=4, notes=(BAD,), limits={"steps": 20, f"x{BAD}": BAD}),
     SessionEnded(result={}),
+    ModelChanged(key="s/1/0", before=f"openai/a{BAD}", after="openai/b", reason=f"401 {BAD}"),
 )

@@ -79,8 +79,10 @@ def test_tools_that_do_not_work_are_told_with_what_happened(
 ) -> None:
     code, _ = probed([COUNTED, turn, SHAPED])
 
-    assert code == Outcome.MODEL_ERROR.exit_code
-    assert said in capsys.readouterr().out
+    assert code == Outcome.VERIFIED.exit_code
+    told = capsys.readouterr()
+    assert said in told.out
+    assert "ask it for its calls as JSON" in told.err
 
 
 def test_an_answer_of_another_shape_is_told(capsys: pytest.CaptureFixture[str]) -> None:

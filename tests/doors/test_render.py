@@ -13,8 +13,9 @@ from agent.doors.clean_text import clean
 from agent.doors.cli.render import patch_text, render, request_line, summary, under_way
 from agent.doors.cli.screen import lines, plain_console
 from agent.result import Result
+from agent.spending import Spending
 from policies.action import Decision, RunTestsRequest, ShellRequest, Verdict
-from policies.record import Evidence, Record
+from policies.record import Evidence, ModelChanged, Record
 from tests.doors.records import ALLOW, BAD, DENY, EVIDENCE, RECORDS, done, judged, plan
 
 
@@ -109,6 +110,28 @@ def test_a_cost_that_is_not_known_is_not_called_nothing() -> None:
     fields = {"session_id": "s", "outcome": "verified", "exit_code": 0, "reason": "r"}
     result = Result(**fields, evidence=EVIDENCE, cost_usd=None)
     assert "cost not known" in "\n".join(plain(*summary(result)))
+
+
+def test_what_each_model_took_is_one_line() -> None:
+    part = {"calls": 1, "input_tokens": 900, "output_tokens": 20}
+    spending = Spending.model_validate(
+        {
+            "models": [
+                {**part, "model": f"openai/a{BAD}", "cached_tokens": 0, "cost_usd": None},
+                {**part, "model": "openai/b", "calls": 2, "cached_tokens": 800, "cost_usd": "0.1"},
+            ]
+        }
+    )
+    fields = {"session_id": "s", "outcome": "verified", "exit_code": 0, "reason": "r"}
+    shown = plain(*summary(Result(**fields, evidence=EVIDENCE, spending=spending)))
+    assert all(line.isprintable() for line in shown)
+    assert shown[-2].endswith(": 1 call, 900 tokens in, 20 out, cost not known")
+    assert shown[-1] == "     openai/b: 2 calls, 900 tokens in (800 cached), 20 out, 0.1 USD"
+
+
+def test_a_model_that_takes_over_is_named_with_the_one_before_and_why() -> None:
+    changed = ModelChanged(key="s/1/0", before="openai/a", after="openai/b", reason="no such key")
+    assert text_of(changed) == "     openai/b takes over from openai/a: no such key"
 
 
 def test_a_command_of_many_lines_is_shown_on_one() -> None:

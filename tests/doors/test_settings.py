@@ -68,6 +68,32 @@ def test_the_stricter_source_wins(
     assert model() == "managed"
 
 
+def test_models_that_take_over_come_from_every_source_but_a_project(
+    user_file: Path, managed_file: Path, repo: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fallbacks() -> tuple[str, ...]:
+        return load(repo, flags, trust=yes, managed_file=managed_file).fallbacks
+
+    flags: dict[str, object] = {}
+    user_file.write_text('[model]\nfallbacks = ["openai/user", "google/user"]\n')
+    assert fallbacks() == ("openai/user", "google/user")
+    monkeypatch.setenv("JOURNEYMAN_FALLBACKS", "openai/a, google/b,")
+    assert fallbacks() == ("openai/a", "google/b")
+    flags["model.fallbacks"] = ("openai/flag",)
+    assert fallbacks() == ("openai/flag",)
+    managed_file.write_text('[model]\nfallbacks = ["openai/managed"]\n')
+    assert fallbacks() == ("openai/managed",)
+    (repo / PROJECT_FILE).write_text('[model]\nfallbacks = ["openai/project"]\n')
+    with pytest.raises(SettingsError, match="may not be set there"):
+        fallbacks()
+
+
+def test_a_model_that_is_managed_is_not_left_for_another(managed_file: Path) -> None:
+    managed_file.write_text('[model]\nname = "openai-compatible/ours"\n')
+    flags = {"model.fallbacks": ("openai/theirs",)}
+    assert load(flags=flags, managed_file=managed_file).fallbacks == ()
+
+
 def test_a_managed_limit_is_a_ceiling_and_never_raises_one(managed_file: Path) -> None:
     managed_file.write_text("[limits]\nsteps = 10\ncost_usd = 5\n")
     flags = {"limits.steps": 50, "limits.cost_usd": "0.5"}

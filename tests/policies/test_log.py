@@ -11,9 +11,13 @@ import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
+from policies import log_format
 from policies.action import Action, Observation, ShellRequest, Verdict
 from policies.detectors import sample
 from policies.log import LogError, LogUnreadable, SessionLog, read, verify
@@ -419,3 +423,11 @@ def test_the_first_format_can_still_be_read_and_verified(tmp_path: Path) -> None
         assert log.session_id == "golden-session"
         assert log.append(Noticed(text="goes on")).seq == 4
     assert verify(folder, key=GOLDEN_KEY).whole
+
+
+FLAT = st.one_of(st.text(), st.integers(-(2**53) + 1, 2**53 - 1), st.booleans(), st.none())
+
+
+@given(st.dictionaries(st.text("abcdefghijklmnopqrstuvwxyz_", max_size=8), FLAT, max_size=8))
+def test_an_envelope_is_written_as_canonical_json(fields: dict[str, Any]) -> None:
+    assert log_format.flat(fields) == log_format.canonical(fields)

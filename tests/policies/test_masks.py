@@ -127,3 +127,50 @@ def test_any_text_comes_back_exactly_and_shows_nothing_that_is_sure(text: str) -
     masked = masks.mask(text, ALL_KINDS)
     assert masks.unmask(masked) == text
     assert masks.mask(masked, ALL_KINDS) == masked
+
+
+def together(masks: Masks, name: str, text: str) -> str:
+    """What a text under a name becomes where both are always looked at together."""
+    opening = f'{name} = "'
+    whole = masks.mask(f'{opening}{text}"', ALL_KINDS)
+    if whole.startswith(opening) and whole.endswith('"'):
+        return masks.mask(whole[len(opening) : -1], ALL_KINDS)
+    return masks.mask(text, ALL_KINDS)
+
+
+NAMES = st.one_of(
+    st.text(max_size=12),
+    st.sampled_from(
+        [
+            "password",
+            "DB_PWD",
+            "apiKey",
+            "Credentials",
+            "ssn",
+            "social_security_no",
+            "mrn",
+            "phone",
+            "TEL",
+            "cell",
+            "contact",
+            "login",
+            "card",
+            "value",
+            "text",
+            "iban",
+            "KEY",
+        ]
+    ),
+)
+DIGITS = st.text("0123456789- ", min_size=5, max_size=20)
+
+
+@given(
+    NAMES, st.one_of(st.sampled_from(sorted(ALL_KINDS)).map(sample), DIGITS, st.text(max_size=30))
+)
+def test_a_name_that_tells_nothing_need_not_be_looked_at_with_its_text(
+    name: str, text: str
+) -> None:
+    masks = Masks(b"k" * 32)
+    masked = masks.mask_json({name: text}, ALL_KINDS)
+    assert list(masked.values()) == [together(masks, name, text)]

@@ -113,6 +113,30 @@ def test_a_long_output_is_cut_in_the_middle_and_kept_whole(box: DockerSandbox) -
     assert done.whole["stdout"] == "".join(f"{n}\n" for n in range(1, 200001)).encode()
 
 
+def test_a_long_output_can_be_looked_into_afterwards(box: DockerSandbox) -> None:
+    long = [shell(box, "seq 1 4000; seq 1 4000 >&2"), cell(box, "print('x\\n' * 8000)")]
+    told = [note.rpartition(" ") for done in long for note in done.notes]
+
+    assert [said for said, _, _ in told] == [
+        "All 18893 bytes of stdout are in",
+        "All 18893 bytes of stderr are in",
+        "All 16001 bytes of stdout are in",
+    ]
+    for _, _, path in told:
+        found = shell(box, f"wc -l < {path}; rm -f {path}; touch {path}x; ls {path}").stdout
+        assert found.split() in (["4000", path], ["8001", path])
+    assert shell(box, "seq 1 2000").notes == ()
+
+
+def test_kept_outputs_do_not_fill_the_sandbox(box: DockerSandbox) -> None:
+    for _ in range(8):
+        done = shell(box, "head -c 9000000 /dev/zero")
+    assert done.notes[0].startswith("The first and last 4194304 bytes of stdout are in")
+
+    kept = int(shell(box, "du -sm /tmp/journeyman-outputs | cut -f1").stdout)
+    assert kept <= 33
+
+
 def test_tools_called_from_a_cell_go_to_the_host_and_back(box: DockerSandbox) -> None:
     asked: list[tuple[str, Mapping[str, Json]]] = []
 

@@ -270,12 +270,38 @@ def test_search_finds_lines_in_order_and_says_when_there_are_more(box: DockerSan
     assert found() == [".github/w.yml", "a/y.py", "a/z.txt", "b/x.py"]
     assert found(path="a") == ["a/y.py", "a/z.txt"]
     assert found(glob="*.py") == ["a/y.py", "b/x.py"]
-    assert box.perform("search", {"pattern": "hit", "limit": 2}, timeout_s=10).data["cut"] is True
+    assert box.perform("search", {"pattern": "hit", "limit": 2}, timeout_s=10).data["more"] == {
+        "a/z.txt": 1,
+        "b/x.py": 1,
+    }
     assert found(pattern="none") == []
     assert "not understood" in box.perform("search", {"pattern": "("}, timeout_s=10).stderr
     assert (
         "leads out" in box.perform("search", {"pattern": "x", "path": "/etc"}, timeout_s=10).stderr
     )
+
+
+def test_search_tells_the_lines_around_its_matches_once_each(box: DockerSandbox) -> None:
+    shell(box, "printf '%s\\n' a hit b hit c d e hit > x.txt; printf 'hit' > y.txt")
+    done = box.perform("search", {"pattern": "hit", "context": 1}, timeout_s=10)
+    matches: Any = done.data["matches"]
+    told = [f"{one['path'][0]}{one['line']}{one['text']}" for one in matches]
+    assert told == ["x1a", "x2hit", "x3b", "x4hit", "x5c", "x7e", "x8hit", "x9", "y1hit"]
+    assert [one["line"] for one in matches if one.get("near")] == [1, 3, 5, 7, 9]
+
+
+def test_a_definition_is_found_by_its_last_name_where_it_is_the_only_one(
+    box: DockerSandbox,
+) -> None:
+    source = "class A:\n    def f(self):\n        return 1\n\n    def g(self):\n        def f():\n            pass\n"
+    box.perform("shell", {"command": f"cat > named.py <<'END'\n{source}END"}, timeout_s=10)
+
+    def read(symbol: str) -> Any:
+        arguments: dict[str, Json] = {"path": "named.py", "start": 1, "lines": 0, "symbol": symbol}
+        return box.perform("read", arguments, timeout_s=10)
+
+    assert (read("g").data["start"], read("g").data["lines"]) == (5, 3)
+    assert "defines no f. Did you mean: A.f (line 2); A.g.f (line 6)?" in read("f").stderr
 
 
 def test_a_definition_is_read_by_its_name(box: DockerSandbox) -> None:

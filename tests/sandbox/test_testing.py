@@ -68,6 +68,12 @@ TWO = b"def test_good():\n    pass\n\ndef test_bad():\n    assert 1 == 2\n"
         "cd tests && pytest",
         "sh -c 'cd tests; exec pytest test_two.py'",
         "env -u PATH /opt/venv/bin/python -m pytest -x --no-header",
+        "PYTHONPATH=src pytest",
+        "PYTHONPATH= pytest",
+        "PYTHONPATH=\"a b\":'c d':$PYTHONPATH pytest",
+        "env A=1 PYTHONPATH=src python -m pytest",
+        "export PYTHONPATH=src; pytest",
+        "(PYTHONPATH=src:tests pytest)",
     ],
 )
 def test_a_pytest_in_any_disguise_tells_its_tests(box: DockerSandbox, command: str) -> None:
@@ -81,6 +87,11 @@ def test_a_pytest_in_any_disguise_tells_its_tests(box: DockerSandbox, command: s
     assert outcome.exit_code != 0
     assert outcome.data["runner"] == "pytest"
     assert outcome.data["complete"]
+
+
+def test_a_command_that_is_one_test_has_the_same_name_each_time(box: DockerSandbox) -> None:
+    command = "PYTHONPATH=src python -c pass"
+    assert outcomes(run(box, command)) == outcomes(run(box, command)) == {command: "passed"}
 
 
 def test_every_outcome_is_told_with_its_reason_and_place(box: DockerSandbox) -> None:
@@ -251,6 +262,29 @@ def test_coverage_tells_the_lines_that_each_test_ran(box: DockerSandbox) -> None
     report = Report.of(run(box, coverage=True))
     assert report.by_id["test_lib.py::test_minus"].coverage["lib.py"] == (1, 2, 3)
     assert report.by_id["test_lib.py::test_thread"].coverage["lib.py"] == (1, 2, 4)
+
+
+def test_the_functions_that_each_test_runs_are_told_in_the_order_of_their_first_call(
+    box: DockerSandbox,
+) -> None:
+    write(
+        box,
+        "lib.py",
+        b"class A:\n    def b(self):\n        return [c(x) for x in (1, 2)]\n\n\n"
+        b"def c(x):\n    def inner():\n        return (\n            x\n        )\n\n    return inner()\n\n\n"
+        b"def unused():\n    pass\n",
+    )
+    write(box, "test_lib.py", b"import lib\ndef test_a(): lib.A().b()\ndef test_none(): pass\n")
+    tests: Any = run(box, reached=True).data["tests"]
+    first, second = tests
+    names = [[path, name.rpartition(".")[2], *lines] for path, name, *lines in first["reached"]]
+    assert names == [
+        ["test_lib.py", "test_a", 2, 2],
+        ["lib.py", "b", 2, 3],
+        ["lib.py", "c", 6, 12],
+        ["lib.py", "inner", 7, 9],
+    ]
+    assert [name for _, name, *_ in second["reached"]] == ["test_none"]
 
 
 XML = """<?xml version="1.0"?><testsuites><testsuite name="s">

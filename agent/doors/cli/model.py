@@ -24,23 +24,31 @@ def probe(name: str, base_url: str) -> int:
     """Ask model NAME what it can do, by three short calls.
 
     Says whether it answers, calls tools, keeps to a JSON schema, how fast it is, and whether its
-    price is known. Exit codes: 0 it can work, 6 it cannot be reached or calls no tools, 2 there is
-    no such name, 3 its key or its package is not there.
+    price is known. What was found is kept: a model that calls no tools but keeps to a schema is asked
+    for its calls as JSON. Exit codes: 0 it can work, 6 it cannot be reached or can do neither, 2
+    there is no such name, 3 its key or its package is not there.
     """
     if name == "builtin":
         click.echo("builtin is no chat model: it repairs by search, and is always there")
         return Outcome.VERIFIED.exit_code
     from agent.doors.clean_text import clean_line
     from agent.doors.cli.screen import Screen
+    from agent.models import findings
     from agent.models.probe import probe as ask
+    from agent.settings import load
 
+    home = load().home
     with Screen().waiting_for(f"asking {clean_line(name)}"):
         found = ask(name, base_url=base_url)
     for line in _lines(found):
         click.echo(clean_line(line, limit=400))
-    if found.tools.works:
+    tools, schema = found.tools.works, found.schema.works
+    findings.keep(home, name, base_url, tools=tools, schema=schema)
+    if tools or schema:
+        if not tools:
+            click.echo("Sessions will ask it for its calls as JSON.", err=True)
         return Outcome.VERIFIED.exit_code
-    click.echo("A session needs a model that calls tools: choose another.", err=True)
+    click.echo("A session needs a model that can do one of both: choose another.", err=True)
     return Outcome.MODEL_ERROR.exit_code
 
 

@@ -12,6 +12,7 @@ from rich.text import Text
 
 from agent.doors.clean_text import clean, clean_line
 from agent.result import Result
+from agent.spending import ModelSpending
 from policies.action import (
     ApplyRequest,
     CandidatesRequest,
@@ -35,6 +36,7 @@ from policies.record import (
     ActionJudged,
     EnvironmentReady,
     Evidence,
+    ModelChanged,
     Noticed,
     PatchVerified,
     Plan,
@@ -58,7 +60,7 @@ _UNDER_WAY = {
 _SHOWN_TESTS = 5
 
 
-def render(record: Record, shown: Plan | None = None) -> tuple[RenderableType, ...]:  # noqa: C901, PLR0911  one flat line a kind
+def render(record: Record, shown: Plan | None = None) -> tuple[RenderableType, ...]:  # noqa: C901, PLR0911, PLR0912  one flat line a kind
     """Turn one record into what a terminal shows of it; nothing for inner bookkeeping.
 
     Args:
@@ -82,14 +84,12 @@ def render(record: Record, shown: Plan | None = None) -> tuple[RenderableType, .
             return tuple(Text(f"     {said}") for said in clean(record.text).splitlines())
         case Noticed():
             return (Text(f"     {clean_line(record.text, limit=400)}", "dim"),)
+        case ModelChanged():
+            return (Text(f"     {_model_changed(record)}", "yellow"),)
         case PatchVerified():
             return tuple(_evidence(record.evidence))
         case SessionResumed():
-            notes = tuple(Text(f"     {clean_line(n)}", "yellow") for n in record.notes)
-            return (
-                Text(f"Session {clean_line(record.session_id)} goes on at step {record.step}"),
-                *notes,
-            )
+            return tuple(_resumed(record))
         case SessionEnded():
             return ()  # shown once, by `summary`, with what only the result knows
         case _:
@@ -107,7 +107,7 @@ def under_way(record: Record) -> str | None:
         case ActionJudged():
             begun = record.verdict.decision == Decision.ALLOW or record.verdict.approved_by
             return _UNDER_WAY.get(record.action.request.kind, "") if begun else ""
-        case Noticed() | Said() | StepTaken() | PlanMade():
+        case Noticed() | ModelChanged() | Said() | StepTaken() | PlanMade():
             return None
         case EnvironmentReady() | ActionDone() | PatchVerified() | SessionEnded():
             return ""
@@ -144,6 +144,7 @@ def summary(result: Result) -> Iterator[Text]:
         f"{tokens} tokens, {cost}",
         "dim",
     )
+    yield from (Text(f"     {_model_spending(one)}", "dim") for one in result.spending.models)
     yield from (Text(clean_line(note, limit=400), "dim") for note in result.notes)
     if result.log:
         yield Text(f"Log: {clean_line(result.log, limit=400)}", "dim")
@@ -180,6 +181,29 @@ def request_line(request: Request) -> str:  # noqa: C901, PLR0911, PLR0912  one 
             return f"the patch to {clean_line(request.target)}"
         case _:
             assert_never(request)
+
+
+def _model_spending(spent: ModelSpending) -> str:
+    cached = f" ({spent.cached_tokens} cached)" if spent.cached_tokens else ""
+    cost = "cost not known" if spent.cost_usd is None else f"{spent.cost_usd} USD"
+    calls = "1 call" if spent.calls == 1 else f"{spent.calls} calls"
+    return (
+        f"{clean_line(spent.model)}: {calls}, {spent.input_tokens} tokens in{cached}, "
+        f"{spent.output_tokens} out, {cost}"
+    )
+
+
+def _model_changed(record: ModelChanged) -> str:
+    before, after = clean_line(record.before), clean_line(record.after)
+    return f"{after} takes over from {before}: {clean_line(record.reason, limit=400)}"
+
+
+def _resumed(record: SessionResumed) -> Iterator[Text]:
+    yield Text(f"Session {clean_line(record.session_id)} goes on at step {record.step}")
+    if record.limits:
+        limits = ", ".join(f"{name} {limit}" for name, limit in record.limits.items())
+        yield Text(f"     Limits of the whole session: {clean_line(limits)}", "dim")
+    yield from (Text(f"     {clean_line(note)}", "yellow") for note in record.notes)
 
 
 def _environment(record: EnvironmentReady) -> Iterator[Text]:

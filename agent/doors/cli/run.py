@@ -15,8 +15,9 @@ from agent.doors.cli.given import (
     check_words,
     existing_folder,
     words_on_standard_input,
+    wrong,
 )
-from agent.doors.cli.options import result_options
+from agent.doors.cli.options import limit_flags, limit_options, result_options
 
 if TYPE_CHECKING:
     from agent.doors.cli.work import Begin
@@ -45,16 +46,15 @@ LEVELS = ("failing-test", "reproduction", "no-regression", "checks", "none")
     metavar="NAME",
     help="builtin, openai/NAME, anthropic/NAME, google/NAME, azure/NAME, openai-compatible/NAME.",
 )
+@click.option(
+    "--fallback",
+    metavar="NAME",
+    multiple=True,
+    help="A model that takes over where the one before it cannot be had; may be repeated.",
+)
 @click.option("--base-url", metavar="URL", help="Where an openai-compatible model is served.")
 @click.option("--require", type=click.Choice(LEVELS), help="Evidence that the patch must have.")
-@click.option("--max-steps", metavar="N", type=click.IntRange(min=1), help="Steps at most.  [100]")
-@click.option("--max-cost", metavar="USD", type=click.FloatRange(min=0), help="Money at most.  [3]")
-@click.option(
-    "--timeout",
-    metavar="S",
-    type=click.FloatRange(min=0, min_open=True),
-    help="Seconds at most.  [3600]",
-)
+@limit_options(steps="100", cost="3", tokens="2000000", seconds="3600")
 @result_options
 def run(task: str, **options: Any) -> int:
     """Work on TASK and end with a verified patch.
@@ -62,21 +62,21 @@ def run(task: str, **options: Any) -> int:
     TASK is what you want in your own words; `-` reads it from standard input. The folder is not
     touched before the end, and then only with --apply or a yes. Exit codes: journeyman --help.
     """
-    wrong = _wrong_use(task, options)
-    if wrong and options["output"] == "text":
-        raise wrong  # at once, before the slow imports
+    failure = _wrong_use(task, options)
+    if failure and options["output"] == "text":
+        raise failure  # at once, before the slow imports
     from agent.doors.cli.output import Output
     from agent.doors.cli.work import Work
 
     work = Work(Output(options["output"]), patch_file=options["patch_file"], apply=options["apply"])
-    return work.run(_begin(task, options, wrong))
+    return work.run(_begin(task, options, failure))
 
 
 def _wrong_use(task: str, options: dict[str, Any]) -> Failure | None:
     try:
         check_home(existing_folder(options["repo"]))
         check_patch_file(options["patch_file"])
-        for name in ("test", "setup", "failing", "model", "base_url"):
+        for name in ("test", "setup", "failing", "model", "fallback", "base_url"):
             given = "".join(options[name] or "")
             check_spelling({f"--{name.replace('_', '-')}": given})
         if task != "-":
@@ -86,18 +86,24 @@ def _wrong_use(task: str, options: dict[str, Any]) -> Failure | None:
     return None
 
 
-def _begin(text: str, options: dict[str, Any], wrong: Failure | None) -> Begin:
+def _begin(text: str, options: dict[str, Any], failure: Failure | None) -> Begin:
     from agent.doors.cli.trust import ask_trust
+    from agent.minds import BUILTIN
     from agent.session import Observe, Session
     from agent.settings import load
     from agent.task import Task
     from tools.workbench import Approve
 
     def begin(approve: Approve, observe: Observe) -> Session:
-        if wrong:
-            raise wrong
+        if failure:
+            raise failure
         repo = existing_folder(options["repo"])
         settings = load(repo, _flags(options), trust=ask_trust)
+        if options["fallback"] and settings.model in {"", BUILTIN}:
+            raise wrong(
+                f"--fallback {options['fallback'][0]} has no model to take over from",
+                remedy="name a chat model with --model",
+            )
         task = Task(
             text=words_on_standard_input() if text == "-" else text,
             repo=repo,
@@ -105,6 +111,7 @@ def _begin(text: str, options: dict[str, Any], wrong: Failure | None) -> Begin:
             setup=options["setup"],
             failing=options["failing"],
             model=settings.model,
+            fallbacks=settings.fallbacks,
             base_url=settings.base_url,
             require=options["require"],
             sandbox=settings.sandbox,
@@ -119,8 +126,7 @@ def _flags(options: dict[str, Any]) -> dict[str, Any]:
     return {
         "model.name": options["model"],
         "model.base_url": options["base_url"],
+        "model.fallbacks": options["fallback"] or None,
         "sandbox.kind": options["sandbox"],
-        "limits.steps": options["max_steps"],
-        "limits.cost_usd": None if options["max_cost"] is None else str(options["max_cost"]),
-        "limits.seconds": options["timeout"],
+        **limit_flags(options),
     }

@@ -95,6 +95,53 @@ def test_after_a_call_that_spent_more_than_was_reserved_for_it_nothing_more_is_l
     assert one.remaining()["cost_usd"] == 0
 
 
+def both(one: Budget) -> None:
+    one.reserve(cost_usd=Decimal("0.801"), tokens=2_001)
+    one.take_step()
+
+
+@pytest.mark.parametrize(
+    ("limits", "command"),
+    [
+        ({"steps": 1}, "--max-steps 2"),
+        ({"seconds": 60}, "--timeout 120"),
+        ({"tokens": 1_000}, "--max-tokens 3001"),
+        ({"cost_usd": "0.5"}, "--max-cost 1.31"),
+    ],
+)
+def test_the_error_names_the_command_that_gives_more(
+    limits: dict[str, object], command: str
+) -> None:
+    clock = Clock()
+    one = Budget(Limits.model_validate(limits), session_id="s-1", clock=clock)
+    one.take_step()
+    clock.now += 59 + ("seconds" in limits)
+    with pytest.raises(BudgetExhausted) as caught:
+        both(one)
+    assert caught.value.remedy == f"Give it more: `journeyman resume s-1 {command}`."
+
+
+@pytest.mark.parametrize("which", ["steps", "seconds", "tokens", "cost_usd"])
+def test_what_is_used_up_is_known_before_anything_is_prepared(which: str) -> None:
+    spent = {
+        "steps": 7,
+        "seconds": 7.0,
+        "input_tokens": 3,
+        "output_tokens": 4,
+        "cost_usd": "7",
+        "known_cost_usd": "7",
+    }
+    enough = dict.fromkeys(("steps", "seconds", "tokens", "cost_usd"), 1000)
+    one = budget(**enough)
+    one.restore(spent)
+    one.check()
+    other = budget(**(enough | {which: 7}))
+    other.restore(spent)
+    with pytest.raises(BudgetExhausted) as caught:
+        other.check()
+    assert caught.value.which == which
+
+
 def test_a_price_that_is_not_known_lets_the_call_through_and_the_cost_unknown() -> None:
     one = budget(cost_usd="0.01")
     spend(one, "0.005")

@@ -92,3 +92,29 @@ def test_the_key_for_openai_is_never_sent_to_another_server() -> None:
 def test_keys_that_are_there_are_told_and_empty_ones_are_not() -> None:
     assert keys({"ANTHROPIC_API_KEY": "k", "OPENAI_API_KEY": "  "}) == ("anthropic",)
     assert keys({}) == ()
+
+
+@pytest.mark.parametrize(
+    ("environ", "found"),
+    [
+        ({"AWS_BEARER_TOKEN_BEDROCK": "k"}, "k"),
+        ({"AWS_ACCESS_KEY_ID": "a", "AWS_SECRET_ACCESS_KEY": "k"}, "k"),
+        ({"AWS_PROFILE": "work"}, "none"),
+        ({"AWS_WEB_IDENTITY_TOKEN_FILE": "f"}, "none"),
+    ],
+)
+def test_credentials_of_aws_are_found_however_they_are_given(
+    environ: dict[str, str], found: str
+) -> None:
+    assert key(parse("bedrock/amazon.nova-pro-v1:0"), environ) == found
+
+
+def test_a_model_on_bedrock_needs_credentials_and_a_region() -> None:
+    name = parse("bedrock/amazon.nova-pro-v1:0")
+
+    with pytest.raises(KeyMissing, match="AWS_BEARER_TOKEN_BEDROCK"):
+        key(name, {"OPENAI_API_KEY": "k", "AWS_ACCESS_KEY_ID": "half of it"})
+    with pytest.raises(ModelNameError) as caught:
+        name.address({})
+    assert "AWS_REGION" in caught.value.remedy
+    assert "eu-west-1" in name.address({"AWS_DEFAULT_REGION": "eu-west-1"})

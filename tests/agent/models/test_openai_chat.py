@@ -3,6 +3,9 @@ from __future__ import annotations
 import pytest
 from langchain_core.messages import AIMessage, HumanMessage, SystemMessage, ToolCall, ToolMessage
 from langchain_openai import ChatOpenAI
+from openai import _utils as openai_transform
+from openai.resources.chat.completions import completions
+from openai.resources.responses import responses
 from pydantic import SecretStr
 
 from agent.models.names import parse
@@ -32,18 +35,34 @@ def test_the_way_round_the_clients_walk_sends_the_very_same_body(model: str) -> 
     with ModelServer([Turn("Yes.")] * 2) as server:
         ours = open_chat(parse(f"openai/{model}"), address=server.base_url, key=KEY, timeout_s=30)
         plain = ChatOpenAI(
-            model=model, base_url=server.base_url, api_key=SecretStr(KEY), store=False
+            model=model,
+            base_url=server.base_url,
+            api_key=SecretStr(KEY),
+            store=False,
+            stream_usage=True,
         )
         for chat in (ours, plain):
-            chat.bind_tools([TOOL]).invoke(HISTORY, max_tokens=9)
+            list(chat.bind_tools([TOOL]).stream(HISTORY, max_tokens=9, timeout=30))
 
     assert server.requests[0] == server.requests[1]
     assert server.requests[0]["tools"]
 
 
-def test_the_history_does_not_pass_through_the_clients_own_arguments() -> None:
-    chat = open_chat(parse("openai/gpt-5.5"), address="http://127.0.0.1:1/v1", key=KEY, timeout_s=1)
+@pytest.mark.parametrize("model", ["gpt-5.5", "gpt-6.1-sol"])
+def test_the_history_does_not_pass_through_the_clients_own_types(
+    model: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    seen: list[object] = []
 
-    payload = chat._get_request_payload(HISTORY, tools=[TOOL])  # type: ignore[attr-defined]
-    assert payload["messages"] == []
-    assert len(payload["extra_body"]["messages"]) == len(HISTORY)
+    def transform(data: object, kind: object) -> object:
+        seen.append(data)
+        return openai_transform.maybe_transform(data, kind)
+
+    for module in (completions, responses):
+        monkeypatch.setattr(module, "maybe_transform", transform)
+    with ModelServer([Turn("Yes.")]) as server:
+        chat = open_chat(parse(f"openai/{model}"), address=server.base_url, key=KEY, timeout_s=30)
+        list(chat.bind_tools([TOOL]).stream(HISTORY, max_tokens=9, timeout=30))
+
+    assert "Be brief." not in str(seen)
+    assert "Be brief." in str(server.requests)

@@ -11,8 +11,8 @@ import pytest
 
 from agent.loop.budget import Budget, BudgetExhausted
 from agent.models.client import ModelClient, ModelFailure
-from agent.models.names import ModelNameError
 from agent.proposers.chat import ChatProposer
+from agent.proposers.chat_calls import TOO_LONG, Conversation
 from agent.proposers.chat_tools import tool_schemas
 from agent.proposers.proposer import Done, Proposal, ProposerError, Situation
 from agent.task import Limits, Task
@@ -53,12 +53,15 @@ class Run:
         )
         self.budget = Budget(self.limits)
         self.asked: list[tuple[Sequence[dict[str, Any]], int]] = []
+        self.cuts: list[int] = []
+        self.instead: list[Observation] = []
         self.proposer = ChatProposer(
             self.model,
-            ask=self.ask,
+            conversation=Conversation(
+                ask=self.ask, length=self.client.length, model=lambda: self.model
+            ),
             tools=TOOLS,
             budget=self.budget,
-            history_length=lambda: self.client.length,
         )
         self.situation = Situation(
             task=Task(text="Mend it.", repo=Path(), limits=self.limits),
@@ -76,11 +79,19 @@ class Run:
         assert first.plan is not None
         self.situation = replace(self.situation, plan=first.plan)
 
-    def ask(self, messages: Sequence[dict[str, Any]], most: int) -> Observation:
+    def ask(self, messages: Sequence[dict[str, Any]], most: int, cut_to: int) -> Observation:
         self.asked.append((messages, most))
+        self.cuts.append(cut_to)
+        if self.instead:
+            return self.instead.pop()
         try:
-            reply = self.client.call(messages, max_output_tokens=most)
+            reply = self.client.call(messages, max_output_tokens=most, cut_to=cut_to)
         except ModelFailure as failure:
+            if failure.too_long:
+                full = {"finish": TOO_LONG, "cost_usd": "0"}
+                return Observation.model_validate(
+                    {"status": "done", "verdict": ALLOWED, "data": full}
+                )
             notes = (f"{failure}.", failure.remedy)
             return Observation(status="failed", verdict=ALLOWED, notes=notes)
         data = {
@@ -322,7 +333,7 @@ def test_a_call_that_policy_denies_ends_the_run_with_the_rule() -> None:
     verdict = Verdict(decision=Decision.DENY, rule="no-cloud", reason="It leaves the house.")
     with ModelServer([]) as server:
         run = Run(server)
-        run.proposer._ask = lambda _messages, _most: Observation(status="denied", verdict=verdict)
+        run.instead = [Observation(status="denied", verdict=verdict)]
         with pytest.raises(ProposerError, match="no-cloud"):
             run.step()
 
@@ -332,8 +343,7 @@ def test_a_call_whose_answer_a_crash_hid_counts_as_the_dearest_and_is_asked_agai
 ) -> None:
     with ModelServer([look]) as server:
         run = Run(server)
-        ask, lost = run.ask, [Observation(status="unknown", verdict=ALLOWED)]
-        run.proposer._ask = lambda messages, most: lost.pop() if lost else ask(messages, most)
+        run.instead = [Observation(status="unknown", verdict=ALLOWED)]
         assert len(run.step().calls) == 2
 
     assert Decimal(run.budget.spent()["cost_usd"]) > Decimal("0.4")
@@ -412,9 +422,51 @@ def test_only_messages_that_are_new_are_handed_on(look: Turn) -> None:
     assert roles == [["system", "user"], *[["tool", "tool"]] * 3]
 
 
-def test_a_proposer_needs_a_name_that_is_one() -> None:
-    def ask(_messages: Sequence[dict[str, Any]], _most: int) -> Observation:
-        pytest.fail("nothing is asked")
+OVERFLOW = Turn(status=400, code="context_length_exceeded", text="too many tokens")
 
-    with pytest.raises(ModelNameError):
-        ChatProposer("gpt", ask=ask, tools=(), budget=Budget(DEFAULT), history_length=int)
+
+def test_a_model_that_cannot_read_so_much_is_asked_again_with_old_results_cut(look: Turn) -> None:
+    with ModelServer([look, look, look, OVERFLOW, look]) as server:
+        run = Run(server, model="openai-compatible/local")
+        for _ in range(3):
+            run.step(result="r" * 8_000)
+        assert run.step().calls
+
+    assert run.cuts[:4] == [0] * 4
+    assert 0 < run.cuts[4] < len(json.dumps(server.requests[3])) // 2
+    before, after = (texts(server.requests[n]) for n in (3, 4))
+    assert before[:2] == after[:2]
+    assert after[-1] == before[-1]
+    assert len(json.dumps(after)) < 0.6 * len(json.dumps(before))
+
+
+def test_a_conversation_near_the_models_window_is_cut_before_the_call(look: Turn) -> None:
+    window = 200_000  # tokens, of claude-haiku-4-5
+    with ModelServer([look] * 6) as server:
+        run = Run(server, model="anthropic/claude-haiku-4-5", limits=Limits(cost_usd=Decimal(100)))
+        for _ in range(6):
+            run.step(result="r" * 70_000)
+
+    assert [cut > 0 for cut in run.cuts] == [False] * 4 + [True, False]
+    assert (
+        len(json.dumps(server.requests[4])) < 0.5 * 3 * window < len(json.dumps(server.requests[3]))
+    )
+
+
+def test_a_window_that_is_full_of_what_cannot_be_cut_ends_the_run_with_the_reason() -> None:
+    with ModelServer([OVERFLOW] * 3) as server:
+        run = Run(server, model="openai-compatible/local")
+        proposal = run.step()
+
+    assert "no longer fits into what openai-compatible/local can read" in proposal.gives_up
+    assert len(server.requests) == 1
+
+
+def test_a_model_that_never_reads_what_was_cut_is_not_asked_for_ever(look: Turn) -> None:
+    with ModelServer([look, look, look, OVERFLOW, OVERFLOW, OVERFLOW, OVERFLOW]) as server:
+        run = Run(server, model="openai-compatible/local")
+        for _ in range(3):
+            run.step(result="r" * 8_000)
+        assert run.step().gives_up
+
+    assert len(server.requests) <= 6

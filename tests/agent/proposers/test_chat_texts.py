@@ -8,14 +8,16 @@ from typing import Any
 
 import pytest
 
+from agent import prompts
 from agent.loop.budget import Budget
 from agent.proposers import chat_texts
 from agent.proposers.chat import ChatProposer
+from agent.proposers.chat_calls import Conversation
 from agent.proposers.proposer import Situation
 from agent.task import Limits, Task
 from policies.record import Plan
 
-PROMPTS = sorted(path.stem for path in chat_texts.FOLDER.glob("*.md"))
+PROMPTS = sorted(path.stem for path in prompts.FOLDER.glob("*.md"))
 
 
 def situation(text: str = "Mend it.", **environment: Any) -> Situation:
@@ -36,28 +38,31 @@ def situation(text: str = "Mend it.", **environment: Any) -> Situation:
 def proposer() -> ChatProposer:
     return ChatProposer(
         "openai/gpt-5.5",
-        ask=lambda _messages, _most: pytest.fail("a plan costs no call"),
+        conversation=Conversation(
+            ask=lambda _messages, _most, _cut_to: pytest.fail("a plan costs no call"),
+            length=int,
+            model=str,
+        ),
         tools=(),
         budget=Budget(Limits()),
-        history_length=int,
     )
 
 
 @pytest.mark.parametrize("name", PROMPTS)
 def test_every_prompt_renders_and_a_missing_value_fails_at_once(name: str) -> None:
-    raw = (chat_texts.FOLDER / f"{name}.md").read_text("utf-8")
+    raw = (prompts.FOLDER / f"{name}.md").read_text("utf-8")
     wanted = Template(raw).get_identifiers()
     values = {one: f"value of {one}" for one in wanted}
 
-    rendered = chat_texts.render(name, **values)
+    rendered = prompts.render(name, **values)
     assert all(value in rendered for value in values.values())
     for missing in wanted:
         with pytest.raises(KeyError):
-            chat_texts.render(name, **{one: "" for one in wanted if one != missing})
+            prompts.render(name, **{one: "" for one in wanted if one != missing})
 
 
 def test_no_sentence_of_the_prompts_is_said_twice() -> None:
-    whole = " ".join((chat_texts.FOLDER / f"{name}.md").read_text("utf-8") for name in PROMPTS)
+    whole = " ".join((prompts.FOLDER / f"{name}.md").read_text("utf-8") for name in PROMPTS)
     sentences = [one.strip() for one in re.split(r"[.:;]\s", whole) if len(one.strip()) > 30]
 
     assert len(sentences) == len(set(sentences))
@@ -96,6 +101,41 @@ def test_failing_tests_are_named_and_the_first_are_shown_with_their_reports(coun
     assert told.count("report ") == min(count, chat_texts.FULL)
     assert len(told) < 15_000
     assert ("more; `run_tests` names them" in told) is (count > chat_texts.LISTED)
+
+
+def test_the_functions_that_a_failing_test_runs_are_named_with_their_lines() -> None:
+    ran = [["t.py", "t", 1, 2], ["a.py", "f", 3, 9], ["b.py", "A.g", 5, 6], ["a.py", "h", 1, 2]]
+    test = {"id": "t.py::t", "detail": "E assert 1 == 2", "reached": ran}
+    told = chat_texts.task(situation(baseline={"failing": [test]}))
+
+    assert "first call: a.py: f (3-9), h (1-2); b.py: A.g (5-6)" in told
+    many = test | {"reached": [["a.py", f"f{n}", n, n] for n in range(90)]}
+    assert "; and 60 more" in chat_texts.task(situation(baseline={"failing": [many]}))
+
+
+def test_tests_that_fail_at_the_same_place_are_told_with_one_report() -> None:
+    red = [
+        {"id": f"t.py::t[{n}]", "detail": f"report {n}", "where": "a.py:7", "message": f"{n}"}
+        for n in range(3)
+    ]
+    told = chat_texts.task(situation(baseline={"failing": [*red, {"id": "t.py::u"}]}))
+
+    assert "- t.py::t[0]\nreport 0\nLikewise: t.py::t[1], t.py::t[2]\n- t.py::u" in told
+
+
+@pytest.mark.parametrize(
+    ("baseline", "told"),
+    [
+        ({"total": 0, "text": "No test reported a result.\nno such file"}, "no such file"),
+        ({"total": 1, "passed": 1, "runner": "exit", "text": "out"}, "the command succeeds"),
+        ({"total": 1, "passed": 0, "runner": "exit", "text": "make: gone"}, "make: gone"),
+    ],
+    ids=["nothing ran", "the command succeeds", "the command fails"],
+)
+def test_tests_that_are_not_told_apart_are_told_as_what_came_of_them(
+    baseline: dict[str, Any], told: str
+) -> None:
+    assert told in chat_texts.task(situation(baseline=baseline))
 
 
 @pytest.mark.parametrize("tag", ["task", "repository-instructions"])
