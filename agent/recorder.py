@@ -45,11 +45,12 @@ class Recorder:
         Raises:
             LogError: It could not be written for good.
         """
-        data = self._masks.mask_json(RECORD.dump_python(record, mode="json"), ALL_KINDS)
-        masked = RECORD.validate_python(data)
+        data = record.model_dump(mode="json")
+        masked_data = self._masks.mask_json(data, ALL_KINDS)
+        masked = record if masked_data == data else RECORD.validate_python(masked_data)
         envelope = self._log.append(masked, key=key)
         self._observe(masked)
-        self._held.append(RECORD.dump_json(masked).decode())
+        self._held.append(envelope.payload or masked.model_dump_json())
         if not isinstance(masked, _HELD):
             held, self._held = self._held, []
             self._publish(held)

@@ -333,6 +333,7 @@ _TELLING = (
 )
 
 
+@lru_cache(maxsize=512)
 def is_telling(name: str) -> bool:
     """Whether what stands under a field of this name may be found for the name's sake."""
     return _may_hold(name, _TELLING)

@@ -1,4 +1,4 @@
-"""The session's log: every record chained, masked and on disk before anything goes on.
+"""The session's log: every record chained, masked and on disk before anything rests on it.
 
     SessionLog.create / .open  ->  append(record), blob(data)  ->  read(folder), verify(folder)
 
@@ -8,7 +8,7 @@ an append fails, it raises, and what was to be recorded must not be done.
 
 from __future__ import annotations
 
-import fcntl
+import errno
 import os
 import threading
 from collections.abc import Callable
@@ -17,21 +17,37 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Self
 
+from pydantic import JsonValue
+
 from policies.action import digest
 from policies.log_check import (
     Verification,
     check_chain,
     erased_mark,
+    may_be_ahead,
+    payload_of,
     read,
     read_head,
     read_lines,
     verify,
 )
+from policies.log_files import (
+    is_locked,
+    lock,
+    make_folder,
+    refused,
+    sync_folder,
+    write_all,
+    write_file,
+    write_whole_file,
+)
 from policies.log_format import (
     BLOBS,
     ERASED,
     FIRST_PREV,
+    FOLLOWED,
     HEAD,
+    INLINE_BYTES,
     LOG,
     VERSION,
     Envelope,
@@ -43,6 +59,7 @@ from policies.log_format import (
     head_bytes,
     head_is_ours,
     line_of,
+    parse_line,
     plain,
     seal_envelope,
     seal_head,
@@ -74,6 +91,7 @@ class SessionLog:
         self._log_fd = log_fd
         self._head_fd = os.open(folder / HEAD, os.O_RDWR | os.O_CREAT, 0o600)
         self._size = os.fstat(log_fd).st_size
+        self._followed = False
         self._seq, self._hash = head.seq, head.hash
         self._broken = ""
         self._turn = threading.Lock()
@@ -103,14 +121,14 @@ class SessionLog:
                 f"{folder} holds a log already", remedy="resume that session, or begin another"
             ) from error
         except OSError as error:
-            raise _refused(folder, error) from error
-        _lock(fd, folder)
+            raise refused(folder, error) from error
+        lock(fd, folder / LOG)
         log = cls(
             folder, fd, head=seal_head(session_id, -1, FIRST_PREV, key=key), key=key, mask=mask
         )
         log._write_head()
         for made in (folder, folder.parent):
-            _sync_folder(made)
+            sync_folder(made)
         return log
 
     @classmethod
@@ -130,7 +148,7 @@ class SessionLog:
                 f"the log in {folder} cannot be opened: {error.strerror}",
                 remedy="`journeyman sessions` lists the sessions that there are",
             ) from error
-        _lock(fd, folder)
+        lock(fd, folder / LOG)
         try:
             head, torn, size = _last_good(folder, key=key)
             if torn:
@@ -138,17 +156,21 @@ class SessionLog:
             log = cls(folder, fd, head=head, key=key, mask=mask)
         except OSError as error:
             os.close(fd)
-            raise _refused(folder, error) from error
+            raise refused(folder, error) from error
         except LogError:
             os.close(fd)
             raise
+        log._last()
         log._write_head()
         if torn:
             log.append(Noticed(text=f"A torn last line of the log ({torn} bytes) was cut off."))
         return log
 
     def append(self, record: Record, *, actor: str = "journeyman", key: str = "") -> Envelope:
-        """Write one record, masked; on disk when this returns.
+        """Write one record, masked; on disk when this returns, and all before it.
+
+        One of a kind in `FOLLOWED` is written, and comes to the disk with the next of another
+        kind: it outlives this process at once, and a loss of power only then.
 
         Args:
             record: What happened, or is about to.
@@ -161,22 +183,22 @@ class SessionLog:
         with self._turn:
             self._refuse_if_broken()
             payload = canonical(plain(record.model_dump(mode="json"), self._mask))
-            envelope = seal_envelope(
-                {
-                    "v": VERSION,
-                    "seq": self._seq + 1,
-                    "prev": self._hash,
-                    "kind": record.type,
-                    "key": key.encode("utf-8", "backslashreplace").decode(),
-                    "at": datetime.now(UTC).isoformat(timespec="microseconds"),
-                    "actor": actor.encode("utf-8", "backslashreplace").decode(),
-                    "digest": digest(payload),
-                }
-            )
-            self._keep(payload)
-            self._write_line(line_of(envelope))
+            inline = len(payload) <= INLINE_BYTES
+            fields: dict[str, JsonValue] = {
+                "v": VERSION,
+                "seq": self._seq + 1,
+                "prev": self._hash,
+                "kind": record.type,
+                "key": key.encode("utf-8", "backslashreplace").decode(),
+                "at": datetime.now(UTC).isoformat(timespec="microseconds"),
+                "actor": actor.encode("utf-8", "backslashreplace").decode(),
+                "digest": digest(payload) if inline else self._keep(payload),
+            }
+            envelope = seal_envelope(fields, payload.decode() if inline else None)
+            self._write_line(line_of(envelope), lasting=record.type not in FOLLOWED)
             self._seq, self._hash = envelope.seq, envelope.hash
-            self._write_head()
+            if not self._followed:
+                self._write_head()
             return envelope
 
     def blob(self, data: bytes) -> str:
@@ -197,7 +219,7 @@ class SessionLog:
             LogError: There is none, or it is not what its name says.
         """
         try:
-            data = blob_path(self.folder, name).read_bytes()
+            data = self._payload(name)
         except OSError as error:
             raise LogError(
                 f"the payload {name} cannot be read: {error.strerror}",
@@ -216,22 +238,28 @@ class SessionLog:
             LogError: There is no such payload, or the disk refuses.
         """
         self.read_blob(name)
-        path = blob_path(self.folder, name)
         self.append(Noticed(text=f"The payload {name} is erased: {reason}"))
-        try:
-            _write_whole_file(
-                path.with_name(name + ERASED), erased_mark(name, key=self._key).encode()
-            )
-            path.unlink()
-            _sync_folder(path.parent)
-        except OSError as error:
-            raise _refused(path, error) from error
+        path = blob_path(self.folder, name)
+        mark = erased_mark(name, key=self._key).encode()
+        with self._turn:
+            try:
+                make_folder(path.parent)
+                write_whole_file(path.with_name(path.name + ERASED), mark)
+                path.unlink(missing_ok=True)
+                sync_folder(path.parent)
+                self._blank(name)
+            except OSError as error:
+                raise refused(path, error) from error
 
     def close(self) -> None:
         """Let another process write. Safe to call twice."""
         with self._turn:
             if self._log_fd < 0:
                 return
+            if self._followed and not self._broken:
+                with suppress(LogError):  # words only: nothing rests on them
+                    self._last()
+                    self._write_head()
             os.close(self._log_fd)
             os.close(self._head_fd)
             self._log_fd = self._head_fd = -1
@@ -256,27 +284,61 @@ class SessionLog:
         try:
             if path.exists() and path.read_bytes() == data:
                 return name
-            if not path.parent.exists():
-                path.parent.mkdir(mode=0o700)
-                _sync_folder(path.parent.parent)
+            make_folder(path.parent)
             # In place: no line names it yet, and one that a crash tore is written anew.
-            _write_file(path, data)
-            _sync_folder(path.parent)
+            write_file(path, data)
+            sync_folder(path.parent)
         except OSError as error:
-            raise _refused(path, error) from error
+            raise refused(path, error) from error
         return name
 
-    def _write_line(self, line: bytes) -> None:
+    def _payload(self, name: str) -> bytes:
+        with suppress(FileNotFoundError):
+            return blob_path(self.folder, name).read_bytes()
+        for envelope in map(parse_line, read_lines(self.folder).whole):
+            if envelope and envelope.digest == name and envelope.payload is not None:
+                return payload_of(self.folder, envelope)
+        raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT))
+
+    def _blank(self, name: str) -> None:
+        """Write the log anew with spaces for a payload; a crash leaves the old file or the new."""
+        lines = [_blanked(line, name) + b"\n" for line in read_lines(self.folder).whole]
+        part = self.folder / f"{LOG}.part"
+        write_file(part, b"".join(lines))
+        fd = os.open(part, os.O_RDWR | os.O_APPEND)
+        lock(fd, part)
+        part.replace(self.folder / LOG)
+        sync_folder(self.folder)
+        os.close(self._log_fd)
+        self._log_fd = fd
+
+    def _write_line(self, line: bytes, *, lasting: bool) -> None:
         try:
-            _write_all(self._log_fd, line)
+            write_all(self._log_fd, line)
+        except OSError as error:
+            self._take_back("a record could not be written", mended="")
+            raise refused(self.folder / LOG, error) from error
+        if lasting:
+            self._last()
+        self._followed = not lasting
+        self._size += len(line)
+
+    def _last(self) -> None:
+        """Bring all lines so far to the disk."""
+        try:
             os.fsync(self._log_fd)
         except OSError as error:
-            self._broken = "a record could not be written"
-            with suppress(OSError):
-                os.ftruncate(self._log_fd, self._size)
-                self._broken = ""
-            raise _refused(self.folder / LOG, error) from error
-        self._size += len(line)
+            # What was written before may be lost with it: nothing more is put behind that.
+            why = "it could not be brought to the disk"
+            self._take_back(why, mended=why)
+            raise refused(self.folder / LOG, error) from error
+
+    def _take_back(self, why: str, *, mended: str) -> None:
+        """Cut off a line that must not stand there."""
+        self._broken = why
+        with suppress(OSError):
+            os.ftruncate(self._log_fd, self._size)
+            self._broken = mended
 
     def _write_head(self) -> None:
         head = seal_head(self.session_id, self._seq, self._hash, key=self._key)
@@ -285,23 +347,27 @@ class SessionLog:
             os.fdatasync(self._head_fd)
         except OSError as error:
             self._broken = "its head could not be written"
-            raise _refused(self.folder / HEAD, error) from error
+            raise refused(self.folder / HEAD, error) from error
 
 
 def _last_good(folder: Path, *, key: bytes) -> tuple[Head, int, int]:
-    """The head to go on from, how many bytes of a torn line follow, and where they begin."""
+    """The head to go on from, how many bytes of no use follow, and where they begin."""
     remedy = f"`journeyman log verify {folder.name}` says all that is wrong"
     lines = read_lines(folder)
     envelopes, wrong = check_chain(lines.whole)
+    head = read_head(folder)
+    if wrong and head:
+        # Behind the head a loss of power can leave anything; nothing was done upon it.
+        lines = lines.up_to(head.seq + 1)
+        envelopes, wrong = check_chain(lines.whole)
     if wrong:
         raise LogError(f"the log in {folder} is not whole: {wrong[0]}", remedy=remedy)
-    head = read_head(folder)
     if head is None or not head_is_ours(head, key=key):
         raise LogError(f"the head of the log in {folder} is not this session's", remedy=remedy)
     last = envelopes[-1] if envelopes else None
     seq, last_hash = (last.seq, last.hash) if last else (-1, FIRST_PREV)
     at_head = envelopes[head.seq].hash if 0 <= head.seq < len(envelopes) else FIRST_PREV
-    if not head.seq <= seq <= head.seq + 1 or at_head != head.hash:
+    if seq < head.seq or not may_be_ahead(envelopes, head) or at_head != head.hash:
         raise LogError(
             f"the log in {folder} does not end where its head says: last {seq}, head {head.seq}",
             remedy=remedy,
@@ -309,65 +375,14 @@ def _last_good(folder: Path, *, key: bytes) -> tuple[Head, int, int]:
     return seal_head(head.session_id, seq, last_hash, key=key), len(lines.torn), lines.size
 
 
+def _blanked(line: bytes, name: str) -> bytes:
+    envelope = parse_line(line)
+    if envelope is None or envelope.digest != name or envelope.payload is None:
+        return line
+    blank = envelope.model_copy(update={"payload": " "})
+    return line_of(blank)[:-1]
+
+
 def is_written(folder: Path) -> bool:
     """Whether a process has the log open for writing; False where there is no log."""
-    try:
-        fd = os.open(folder / LOG, os.O_RDONLY)
-    except OSError:
-        return False
-    try:
-        fcntl.flock(fd, fcntl.LOCK_SH | fcntl.LOCK_NB)
-    except OSError:
-        return True
-    finally:
-        os.close(fd)
-    return False
-
-
-def _lock(fd: int, folder: Path) -> None:
-    try:
-        fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except OSError as error:
-        os.close(fd)
-        raise LogError(
-            f"another process writes the log in {folder}",
-            remedy="wait until it ends, or stop it",
-        ) from error
-
-
-def _write_file(path: Path, data: bytes) -> None:
-    """A file on the disk, for the owner only; a crash may leave a part of it."""
-    fd = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
-    try:
-        _write_all(fd, data)
-        os.fsync(fd)
-    finally:
-        os.close(fd)
-
-
-def _write_whole_file(path: Path, data: bytes) -> None:
-    """A file that is there whole or not at all, for the owner only."""
-    part = path.with_name(path.name + ".part")
-    _write_file(part, data)
-    part.replace(path)
-
-
-def _write_all(fd: int, data: bytes) -> None:
-    view = memoryview(data)
-    while view:
-        view = view[os.write(fd, view) :]
-
-
-def _sync_folder(folder: Path) -> None:
-    fd = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
-    try:
-        os.fsync(fd)
-    finally:
-        os.close(fd)
-
-
-def _refused(path: Path, error: OSError) -> LogError:
-    return LogError(
-        f"the log cannot be written: {path}: {error.strerror}",
-        remedy="make room on that disk or mend its rights, then go on with `journeyman resume`",
-    )
+    return is_locked(folder / LOG)

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import hmac
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 from pydantic import ValidationError
@@ -13,6 +15,7 @@ from pydantic import ValidationError
 from policies.log_format import (
     ERASED,
     FIRST_PREV,
+    FOLLOWED,
     HEAD,
     LOG,
     Envelope,
@@ -57,6 +60,11 @@ class Lines:
         """Bytes up to the end of the last whole line."""
         return sum(len(line) + 1 for line in self.whole)
 
+    def up_to(self, number: int) -> Lines:
+        """The first lines only, and all that follows as of no use."""
+        rest = b"\n".join([*self.whole[number:], self.torn])
+        return Lines(whole=self.whole[:number], torn=rest)
+
 
 def read_lines(folder: Path) -> Lines:
     """The lines of the log in a folder.
@@ -88,11 +96,10 @@ def read(folder: Path) -> Iterator[tuple[Envelope, Record]]:
         envelope = parse_line(line)
         if envelope is None:
             raise LogUnreadable(f"line {number + 1} of the log is no record", remedy=remedy)
-        path = blob_path(folder, envelope.digest)
         try:
-            record = RECORD.validate_json(path.read_bytes())
+            record = RECORD.validate_json(payload_of(folder, envelope))
         except OSError as error:
-            if not _mark(path).exists():
+            if not _mark(blob_path(folder, envelope.digest)).exists():
                 raise LogUnreadable(
                     f"the payload of record {envelope.seq} cannot be read: {error.strerror}",
                     remedy=remedy,
@@ -103,6 +110,19 @@ def read(folder: Path) -> Iterator[tuple[Envelope, Record]]:
                 f"the payload of record {envelope.seq} is no record", remedy=remedy
             ) from error
         yield envelope, record
+
+
+def payload_of(folder: Path, envelope: Envelope) -> bytes:
+    """A record's payload, from its line or from beside the log.
+
+    Raises:
+        OSError: It is not there.
+    """
+    if envelope.payload is None:
+        return blob_path(folder, envelope.digest).read_bytes()
+    if envelope.payload.isspace():
+        raise FileNotFoundError(errno.ENOENT, "it was erased")
+    return envelope.payload.encode()
 
 
 def read_head(folder: Path) -> Head | None:
@@ -159,30 +179,42 @@ def check_chain(lines: tuple[bytes, ...]) -> tuple[list[Envelope], list[str]]:
     return envelopes, wrong
 
 
+def may_be_ahead(envelopes: list[Envelope], head: Head) -> bool:
+    """Whether a crash can have left the records behind the head's: one, and those it follows."""
+    ahead = [envelope for envelope in envelopes if envelope.seq > head.seq]
+    return all(envelope.kind in FOLLOWED for envelope in ahead[:-1])
+
+
 def _check_payloads(folder: Path, envelopes: list[Envelope], *, key: bytes | None) -> list[str]:
     """Every payload that a record names, and every blob there is, against its name."""
     wrong: list[str] = []
     for envelope in envelopes:
-        problem = _payload_problem(folder, envelope.digest, key=key)
+        problem = _payload_problem(
+            folder, envelope.digest, partial(payload_of, folder, envelope), key=key
+        )
         if problem:
             wrong.append(f"the payload of record {envelope.seq} {problem}")
             continue
         for stream, digest in _streams(folder, envelope).items():
-            problem = _payload_problem(folder, digest, key=key)
+            problem = _payload_problem(folder, digest, partial(_blob, folder, digest), key=key)
             if problem:
                 wrong.append(f"the whole {stream} of record {envelope.seq} {problem}")
     return wrong
 
 
-def _payload_problem(folder: Path, digest: str, *, key: bytes | None) -> str:
+def _blob(folder: Path, digest: str) -> bytes:
+    return blob_path(folder, digest).read_bytes()
+
+
+def _payload_problem(
+    folder: Path, digest: str, payload: Callable[[], bytes], *, key: bytes | None
+) -> str:
     try:
-        path = blob_path(folder, digest)
+        data = payload()
     except LogError:
         return "has a name that no payload can have"
-    try:
-        data = path.read_bytes()
     except OSError:
-        return _mark_problem(path, key=key)
+        return _mark_problem(blob_path(folder, digest), key=key)
     return "" if hashlib.sha256(data).hexdigest() == digest else "was changed"
 
 
@@ -210,7 +242,7 @@ def _streams(folder: Path, envelope: Envelope) -> dict[str, str]:
     if envelope.kind != "action_done":
         return {}
     try:
-        record = RECORD.validate_json(blob_path(folder, envelope.digest).read_bytes())
+        record = RECORD.validate_json(payload_of(folder, envelope))
     except (OSError, ValidationError):
         return {}
     return dict(record.observation.blobs) if isinstance(record, ActionDone) else {}
@@ -236,10 +268,13 @@ def _check_head(
     last = envelopes[-1].seq if envelopes else -1
     if last < head.seq:
         wrong.append(f"records are cut off: the last is {last}, the head says {head.seq}")
-    elif last > head.seq + 1:
+    elif not may_be_ahead(envelopes, head):
         wrong.append(f"records were added: the last is {last}, the head says {head.seq}")
-    elif last == head.seq + 1:
-        known.append(f"record {last} is one ahead of the head: a crash right after it leaves that")
+    elif last > head.seq:
+        known.append(
+            f"record {last} is {last - head.seq} ahead of the head: a crash right after it "
+            f"leaves that"
+        )
     at_head = next((e.hash for e in envelopes if e.seq == head.seq), FIRST_PREV)
     if last >= head.seq and at_head != head.hash:
         wrong.append(f"record {head.seq} is not the one that the head was sealed over")

@@ -1,12 +1,13 @@
-"""Format v1 of the session's log: one envelope a line, the payload beside it, a sealed head.
+"""Format v2 of the session's log: one envelope a line, the payload in it, a sealed head.
 
     log.jsonl          one canonical JSON envelope a line
-    blobs/aa/DIGEST    a payload, named by its SHA-256; DIGEST.erased where it was erased
-    head.json          the last envelope's number and hash, sealed with the session's key
+    blobs/aa/DIGEST    a payload that is large, or of v1; DIGEST.erased where one was erased
+    head.json          the last lasting envelope's number and hash, sealed with the session's key
 
 An envelope holds the hash of the one before it, so that nothing can be changed, dropped or put
 elsewhere in the middle; the head is sealed, so that nothing can be cut off at the end by one who
-does not hold the key.
+does not hold the key. The hash covers a payload's SHA-256 and not its text, which can thus be
+erased. In v1 every payload lay beside the log; lines of both forms may follow each other.
 """
 
 from __future__ import annotations
@@ -24,13 +25,20 @@ from pydantic import Field, JsonValue, ValidationError
 
 from policies.action import Frozen
 
-VERSION = 1
+VERSION = 2
 LOG = "log.jsonl"
 HEAD = "head.json"
 BLOBS = "blobs"
 ERASED = ".erased"
 FIRST_PREV = "0" * 64
 """What the first envelope names as the hash before it."""
+INLINE_BYTES = 65_536
+"""A payload up to this size stands in its line: one write for both."""
+FOLLOWED = frozenset({"plan_made", "said", "step_taken"})
+"""Kinds of records that nothing rests on: they last from the next record of another kind on, and
+after a crash may be ahead of the head."""
+_LEAST_USUAL, _MOST_USUAL = 1e-4, 1e16
+"""Between them Python writes a float with the same digits as ECMAScript, without an exponent."""
 HEAD_BYTES = 448
 """The head is one write of this many bytes in place: never longer than a disk's sector."""
 
@@ -59,12 +67,12 @@ Digest = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
 class Envelope(Frozen):
     """One line of the log: what it is, when, by whom, and what it stands on.
 
-    `digest` names the payload's blob, `prev` the hash of the line before, `hash` is SHA-256 over
-    the RFC 8785 form of all the other fields. `key` is the idempotency key of the act that the
-    record is about, empty where there is none.
+    `digest` is the payload's SHA-256, `prev` the hash of the line before, `hash` is SHA-256 over
+    the RFC 8785 form of all the other fields but the payload. `key` is the idempotency key of the
+    act that the record is about, empty where there is none.
     """
 
-    v: Literal[1]
+    v: Literal[1, 2]
     seq: int = Field(ge=0)
     prev: Digest
     kind: str
@@ -73,6 +81,8 @@ class Envelope(Frozen):
     actor: str
     digest: Digest
     hash: Digest
+    payload: str | None = None
+    """The record's RFC 8785 form; spaces where it was erased, None where it lies beside the log."""
 
 
 class Head(Frozen):
@@ -92,19 +102,32 @@ def canonical(value: Any) -> bytes:
         LogError: It has no such form.
     """
     try:
-        return rfc8785.dumps(value)
-    except (rfc8785.CanonicalizationError, RecursionError) as error:
+        return flat(value) if _is_usual(value) else rfc8785.dumps(value)
+    except (rfc8785.CanonicalizationError, UnicodeEncodeError, RecursionError) as error:
         raise LogError(
             f"a record has no canonical JSON form: {error}",
             remedy="this is a fault of the program that made the record: report it",
         ) from error
 
 
+def _is_usual(value: Any) -> bool:
+    """Whether `flat` gives the RFC 8785 form: no order of names, and no number, is told otherwise."""
+    if isinstance(value, str) or value is None:
+        return True
+    if isinstance(value, dict):
+        return all(name.isascii() and _is_usual(item) for name, item in value.items())
+    if isinstance(value, list):
+        return all(map(_is_usual, value))
+    if isinstance(value, float):
+        return _LEAST_USUAL <= abs(value) < _MOST_USUAL and not value.is_integer()
+    return isinstance(value, int) and abs(value) < 2**53
+
+
 def plain(value: JsonValue, mask: Callable[[str], str]) -> Any:
     """Masked data that surely has a canonical form.
 
     Lone surrogates become escapes that one can see; whole numbers of 2^53 and more, and floats
-    that are no number, become text.
+    that are no number, become text. A whole float is written as a whole number, as the form has it.
     """
     if isinstance(value, str):
         ascii_only = value.isascii()  # the ordinary case, and quick to see
@@ -113,31 +136,30 @@ def plain(value: JsonValue, mask: Callable[[str], str]) -> Any:
         return {plain(k, mask): plain(v, mask) for k, v in value.items()}
     if isinstance(value, list):
         return [plain(v, mask) for v in value]
-    if isinstance(value, float) and not math.isfinite(value):
-        return str(value)
-    if isinstance(value, int) and abs(value) >= 2**53:
-        return str(value)
-    return value
+    if isinstance(value, float):
+        whole = value.is_integer() and abs(value) < 2**53
+        return int(value) if whole else value if math.isfinite(value) else str(value)
+    return str(value) if isinstance(value, int) and abs(value) >= 2**53 else value
 
 
-def flat(fields: dict[str, Any]) -> bytes:
-    """The same as `canonical` for texts and small whole numbers under plain names, and quicker."""
+def flat(fields: Any) -> bytes:
+    """The same as `canonical` for what is usual, and quicker."""
     return json.dumps(fields, sort_keys=True, ensure_ascii=False, separators=(",", ":")).encode()
 
 
-def seal_envelope(fields: dict[str, JsonValue]) -> Envelope:
+def seal_envelope(fields: dict[str, JsonValue], payload: str | None = None) -> Envelope:
     """An envelope with its hash, from all its other fields."""
-    return Envelope.model_validate({**fields, "hash": _sha256(flat(fields))})
+    return Envelope.model_validate({**fields, "hash": _sha256(flat(fields)), "payload": payload})
 
 
 def hash_is_right(envelope: Envelope) -> bool:
     """Whether the envelope's hash is that of its other fields."""
-    return _sha256(canonical(envelope.model_dump(exclude={"hash"}))) == envelope.hash
+    return _sha256(canonical(envelope.model_dump(exclude={"hash", "payload"}))) == envelope.hash
 
 
 def line_of(envelope: Envelope) -> bytes:
     """The envelope as its line in the log."""
-    return flat(envelope.model_dump()) + b"\n"
+    return flat(envelope.model_dump(exclude_none=True)) + b"\n"
 
 
 def parse_line(line: bytes) -> Envelope | None:
@@ -151,7 +173,7 @@ def parse_line(line: bytes) -> Envelope | None:
 
 def seal_head(session_id: str, seq: int, last_hash: str, *, key: bytes) -> Head:
     """A head sealed with the session's key."""
-    fields = {"v": VERSION, "session_id": session_id, "seq": seq, "hash": last_hash}
+    fields = {"v": 1, "session_id": session_id, "seq": seq, "hash": last_hash}
     return Head.model_validate({**fields, "mac": mac(key, "head", flat(fields))})
 
 

@@ -20,6 +20,10 @@ __all__ = ["ALL_KINDS", "PERSONAL", "SECRETS", "Masks"]
 
 SURE = 0.8
 """Confidence from which a finding is masked."""
+SHORT = 64
+"""Characters of a text, such as a field's name, that is remembered where nothing is found in it."""
+REMEMBERED = 4096
+"""How many of them."""
 
 _TOKEN = re.compile(r"<(?:" + "|".join(sorted(ALL_KINDS)) + r"):[0-9a-f]{8,64}>")
 
@@ -34,6 +38,7 @@ class Masks:
     def __init__(self, key: bytes) -> None:
         self._key = key
         self._values: dict[str, str] = {}
+        self._clean: dict[frozenset[str], set[str]] = {}
 
     def mask(self, text: str, kinds: frozenset[str]) -> str:
         """The text with every sure finding of these kinds masked; published values stay.
@@ -43,7 +48,12 @@ class Masks:
         Raises:
             ValueError: A kind is not known.
         """
+        clean = self._clean.setdefault(kinds, set())
+        if text in clean:
+            return text
         spans = _spans(text, find(text, kinds)) if kinds else []
+        if not spans and len(text) <= SHORT and len(clean) < REMEMBERED:
+            clean.add(text)
         while spans:
             # What stood beside a value can have kept another one from being seen.
             text = self._replaced(text, spans)

@@ -231,9 +231,10 @@ class ModelClient:
         self, question: _Question, spoken: SpokenCalls, message: Message, ended: Finish
     ) -> tuple[Message, Finish]:
         """A spoken answer as the call that it means; the code that it lacks is asked for by itself."""
-        call = spoken.call(message["content"])
-        if call is None:
+        found = spoken.call(message["content"])
+        if found is None:
             return message, ended
+        thought, call = found
         if wanted := spoken.wanted(call):
             then = {"role": "user", "content": render("spoken_code", what=wanted)}
             question.prompt = [*question.prompt, to_langchain(message), to_langchain(then)]
@@ -243,7 +244,7 @@ class ModelClient:
                 return message, ended
             call = spoken.with_code(call, str(answer.text))
         calls = [{"id": f"call_{len(question.prompt)}_0", **call}]
-        return {"role": "assistant", "content": "", "tool_calls": calls}, "tool_calls"
+        return {"role": "assistant", "content": thought, "tool_calls": calls}, "tool_calls"
 
     def _cut(self, cut_to: int) -> History:
         return self._history.compacted(cut_to) if cut_to else self._history

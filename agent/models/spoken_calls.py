@@ -19,6 +19,8 @@ CODE = {"edit": "new", "python": "code"}
 """The argument of a tool that is code: it is asked for by itself, as JSON escapes spoil it."""
 LEFT_OUT = {"plan", "try_candidates", "git", "python"}
 """Tools that a small model does better without."""
+THOUGHT = 400
+"""Characters of what is thought before a call: without it a small model does not think at all."""
 _FENCE = re.compile(r"```[\w+-]*[ \t]*\n(.*?)(?:\n```|\Z)", re.DOTALL)
 
 
@@ -66,12 +68,13 @@ class SpokenCalls:
                 prompt.append({"role": role, "content": text})
         return prompt
 
-    def call(self, text: str) -> dict[str, Any] | None:
-        """The call that an answer names: tool and arguments; None where it names none."""
+    def call(self, text: str) -> tuple[str, dict[str, Any]] | None:
+        """The thought and the call (name, arguments) of an answer; None where it names none."""
         found = _object(text)
         if found is None or not isinstance(found.get("arguments"), dict):
             return None
-        return {"name": str(found.get("tool")), "arguments": found["arguments"]}
+        call = {"name": str(found.get("tool")), "arguments": found["arguments"]}
+        return str(found.get("thought") or ""), call
 
     def wanted(self, call: Mapping[str, Any]) -> str:
         """What code a call lacks, in words; empty where it lacks none."""
@@ -96,8 +99,12 @@ class SpokenCalls:
     def _call_schema(self, tool: Told) -> dict[str, Any]:
         return {
             "type": "object",
-            "properties": {"tool": {"const": tool.name}, "arguments": _without_code(tool)},
-            "required": ["tool", "arguments"],
+            "properties": {
+                "thought": {"type": "string", "maxLength": THOUGHT},
+                "tool": {"const": tool.name},
+                "arguments": _without_code(tool),
+            },
+            "required": ["thought", "tool", "arguments"],
             "additionalProperties": False,
         }
 
@@ -108,8 +115,9 @@ class SpokenCalls:
             case "tool":
                 return "user", f"Result:\n{message['content']}"
             case "assistant":
-                said = [message["content"], *map(_spoken, message.get("tool_calls", ()))]
-                return "assistant", "\n".join(filter(None, said)) or "(no answer)"
+                calls = message.get("tool_calls", ())
+                said = [_spoken(call, message["content"]) for call in calls] or [message["content"]]
+                return "assistant", "\n".join(said) or "(no answer)"
             case role:
                 return str(role), str(message["content"])
 
@@ -137,11 +145,12 @@ def _without_code(tool: Told) -> dict[str, Any]:
     }
 
 
-def _spoken(call: Mapping[str, Any]) -> str:
+def _spoken(call: Mapping[str, Any], thought: str) -> str:
     """A call as the model would have said it."""
     code = CODE.get(call["name"])
     rest = {name: value for name, value in call["arguments"].items() if name != code}
-    said = json.dumps({"tool": call["name"], "arguments": rest}, ensure_ascii=False)
+    whole = {"thought": thought, "tool": call["name"], "arguments": rest}
+    said = json.dumps(whole, ensure_ascii=False)
     written = call["arguments"].get(code) if code else None
     return f"{said}\n```\n{written}\n```" if written else said
 

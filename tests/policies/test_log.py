@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import rfc8785
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -23,7 +24,7 @@ from policies.detectors import sample
 from policies.log import LogError, LogUnreadable, SessionLog, read, verify
 from policies.log_format import head_bytes, line_of, parse_line, seal_envelope, seal_head
 from policies.masks import ALL_KINDS, Masks
-from policies.record import ActionDone, ActionJudged, Noticed, Said, SessionEnded
+from policies.record import ActionDone, ActionJudged, Noticed, Said, SessionEnded, StepTaken
 
 KEY = b"the key of this test" + b"!" * 12
 GOLDEN = Path(__file__).parent / "golden" / "log-v1"
@@ -46,11 +47,12 @@ def done(text: str, **blobs: str) -> ActionDone:
 
 @pytest.fixture(scope="module")
 def written(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A log of six records, closed as usual."""
+    """A log of six records, closed as usual; the second is large."""
     folder = tmp_path_factory.mktemp("written") / "s1"
     with new_log(folder) as log:
         for number in range(5):
-            log.append(Said(step=number, text=f"number {number}"))
+            more = "." * (number == 1) * log_format.INLINE_BYTES
+            log.append(Said(step=number, text=f"number {number}{more}"))
         whole = log.blob(b"the whole stream\n" * 100)
         log.append(done("cut", stdout=whole), key="s1/0/0")
     return folder
@@ -90,8 +92,29 @@ def flip_in_line(folder: Path) -> None:
     put(folder, [those[0], those[1].replace(b'"actor":"j', b'"actor":"J'), *those[2:]])
 
 
+def flip_in_payload(folder: Path) -> None:
+    those = lines(folder)
+    put(folder, [*those[:2], those[2].replace(b"number", b"nunber"), *those[3:]])
+
+
+def blank_a_payload(folder: Path) -> None:
+    those = lines(folder)
+    put(folder, [*those[:2], with_payload(those[2], " "), *those[3:]])
+
+
+def take_out_a_payload(folder: Path) -> None:
+    those = lines(folder)
+    put(folder, [*those[:2], with_payload(those[2], None), *those[3:]])
+
+
+def with_payload(line: bytes, payload: str | None) -> bytes:
+    envelope = parse_line(line.rstrip())
+    assert envelope is not None
+    return line_of(envelope.model_copy(update={"payload": payload}))
+
+
 def flip_in_blob(folder: Path) -> None:
-    name = json.loads(lines(folder)[2])["digest"]
+    name = json.loads(lines(folder)[1])["digest"]
     path = folder / "blobs" / name[:2] / name
     path.write_bytes(path.read_bytes().replace(b"number", b"nunber"))
 
@@ -199,7 +222,7 @@ def insert_a_blank_line(folder: Path) -> None:
 
 
 TAMPERINGS = [
-    flip_in_line, flip_in_blob, flip_in_stream, rewrite_one, rewrite_canonically, drop_one,
+    flip_in_line, flip_in_payload, blank_a_payload, take_out_a_payload, flip_in_blob, flip_in_stream, rewrite_one, rewrite_canonically, drop_one,
     drop_the_first, cut_the_last, cut_all, swap_two, double_one, tear_the_last,
     tear_a_written_line, lose_a_blob, forge_an_erasure, forge_the_head,
     forge_the_head_canonically, put_back_an_old_head, lose_the_head, insert_a_blank_line,
@@ -245,7 +268,7 @@ def test_a_crash_right_after_a_record_leaves_a_whole_log_that_says_so(six: Path)
 
     found = verify(six, key=KEY)
     assert found.whole
-    assert "one ahead" in found.findings[0]
+    assert "1 ahead" in found.findings[0]
     with SessionLog.open(six, key=KEY, mask=unmasked) as log:
         assert log.append(Noticed(text="on we go")).seq == 7
     assert verify(six, key=KEY).findings == ()
@@ -263,7 +286,8 @@ def test_a_torn_last_line_is_cut_off_and_a_record_says_so(six: Path) -> None:
 
 @pytest.mark.parametrize(
     "tamper", [t for t in TAMPERINGS if t.__name__ not in {
-        "tear_the_last", "flip_in_blob", "flip_in_stream", "lose_a_blob", "forge_an_erasure"}]
+        "tear_the_last", "flip_in_blob", "flip_in_stream", "lose_a_blob", "forge_an_erasure",
+        "flip_in_payload", "blank_a_payload", "take_out_a_payload"}]
 )  # fmt: skip
 def test_a_broken_chain_is_not_gone_on_with(six: Path, tamper: Callable[[Path], None]) -> None:
     tamper(six)
@@ -310,17 +334,24 @@ def test_what_json_has_no_form_for_is_written_as_text(tmp_path: Path, value: obj
     assert verify(tmp_path / "s1", key=KEY).whole
 
 
-def test_an_erased_payload_leaves_the_chain_whole_and_is_said(six: Path) -> None:
-    name = json.loads(lines(six)[3])["digest"]
+@pytest.mark.parametrize("number", [1, 3])
+def test_an_erased_payload_leaves_the_chain_whole_and_is_said(six: Path, number: int) -> None:
+    name = json.loads(lines(six)[number])["digest"]
     with SessionLog.open(six, key=KEY, mask=unmasked) as log:
         log.erase(name, reason="asked for")
         with pytest.raises(LogError, match="cannot be read"):
             log.read_blob(name)
+        with pytest.raises(LogError, match="another process"):
+            SessionLog.open(six, key=KEY, mask=unmasked)
+        log.append(Noticed(text="goes on"))
     found = verify(six, key=KEY)
     assert found.whole
+    assert found.records == 8
     records = [record for _, record in read(six)]
-    assert "was erased" in records[3].model_dump()["text"]
-    assert "asked for" in records[-1].model_dump()["text"]
+    assert "was erased" in records[number].model_dump()["text"]
+    assert "asked for" in records[-2].model_dump()["text"]
+    for path in six.rglob("*"):
+        assert path.is_dir() or f"number {number}".encode() not in path.read_bytes()
 
 
 def test_a_blob_that_was_changed_is_not_handed_out(six: Path) -> None:
@@ -399,6 +430,66 @@ def test_every_record_that_was_said_to_be_written_outlives_kill_9(
     )
 
 
+def test_records_that_are_followed_are_ahead_of_the_head_until_another_comes(
+    tmp_path: Path,
+) -> None:
+    with new_log(tmp_path / "s1") as log:
+        log.append(Noticed(text="lasts"))
+        log.append(StepTaken(step=1, node="plan"))
+        log.append(Said(step=1, text="on the way"))
+        found = verify(tmp_path / "s1", key=KEY)
+        assert found.whole
+        assert "2 ahead of the head" in found.findings[0]
+        log.append(Noticed(text="lasts too"))
+        assert verify(tmp_path / "s1", key=KEY).findings == ()
+        log.append(Said(step=1, text="the last"))
+    assert verify(tmp_path / "s1", key=KEY).findings == ()
+
+
+@pytest.mark.parametrize("followed", [0, 1, 3])
+def test_a_crash_before_what_follows_leaves_a_log_that_opens(tmp_path: Path, followed: int) -> None:
+    folder = tmp_path / "s1"
+    child = os.fork()
+    if child == 0:
+        log = new_log(folder)
+        log.append(Noticed(text="lasts"))
+        for number in range(followed):
+            log.append(Said(step=number, text="on the way"))
+        os.kill(os.getpid(), signal.SIGKILL)
+    os.waitpid(child, 0)
+    assert verify(folder, key=KEY).whole
+    with SessionLog.open(folder, key=KEY, mask=unmasked) as log:
+        assert log.append(Noticed(text="goes on")).seq == 1 + followed
+    assert verify(folder, key=KEY).findings == ()
+
+
+def test_what_others_rest_on_is_not_ahead_of_the_head_with_more_behind_it(six: Path) -> None:
+    head = (six / "head.json").read_bytes()
+    with SessionLog.open(six, key=KEY, mask=unmasked) as log:
+        log.append(done("added"))
+        log.append(Said(step=1, text="added"))
+    (six / "head.json").write_bytes(head)
+    assert "were added" in verify(six, key=KEY).findings[0]
+    with pytest.raises(LogError, match="does not end where its head says"):
+        SessionLog.open(six, key=KEY, mask=unmasked)
+
+
+def test_what_a_loss_of_power_spoils_behind_the_head_is_cut_off(six: Path) -> None:
+    head = (six / "head.json").read_bytes()
+    with SessionLog.open(six, key=KEY, mask=unmasked) as log:
+        log.append(Said(step=6, text="never came to the disk"))
+        log.append(Noticed(text="came to the disk"))
+    (six / "head.json").write_bytes(head)
+    those = lines(six)
+    put(six, [*those[:6], b"\0" * len(those[6]), those[7]])
+
+    assert not verify(six, key=KEY).whole
+    with SessionLog.open(six, key=KEY, mask=unmasked):
+        pass
+    assert verify(six, key=KEY).whole
+    assert [e.kind for e, _ in read(six)][5:] == ["action_done", "noticed"]
+
+
 def test_a_closed_log_takes_no_more_records(six: Path) -> None:
     log = SessionLog.open(six, key=KEY, mask=unmasked)
     log.close()
@@ -431,3 +522,15 @@ FLAT = st.one_of(st.text(), st.integers(-(2**53) + 1, 2**53 - 1), st.booleans(),
 @given(st.dictionaries(st.text("abcdefghijklmnopqrstuvwxyz_", max_size=8), FLAT, max_size=8))
 def test_an_envelope_is_written_as_canonical_json(fields: dict[str, Any]) -> None:
     assert log_format.flat(fields) == log_format.canonical(fields)
+
+
+PLAIN = st.recursive(
+    FLAT | st.floats(allow_nan=False, allow_infinity=False),
+    lambda inner: st.lists(inner, max_size=4) | st.dictionaries(st.text(), inner, max_size=4),
+)
+
+
+@given(PLAIN)
+def test_the_quick_way_to_the_canonical_form_is_the_canonical_form(value: Any) -> None:
+    value = log_format.plain(value, unmasked)
+    assert log_format.canonical(value) == rfc8785.dumps(value)

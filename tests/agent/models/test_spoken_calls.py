@@ -35,7 +35,8 @@ def valid(answer: dict[str, Any]) -> bool:
 def test_an_answer_fits_the_schema_where_it_calls_a_tool_rightly(
     answer: dict[str, Any], fits: bool
 ) -> None:
-    assert valid(answer) is fits
+    assert valid({"thought": "t", **answer}) is fits
+    assert not valid(answer)
 
 
 def test_a_conversation_is_spoken_in_turns_without_any_tool_message() -> None:
@@ -48,7 +49,7 @@ def test_a_conversation_is_spoken_in_turns_without_any_tool_message() -> None:
         [
             {"role": "system", "content": "You work."},
             {"role": "user", "content": "Mend it."},
-            {"role": "assistant", "content": "", "tool_calls": calls},
+            {"role": "assistant", "content": "I look.", "tool_calls": calls},
             {"role": "tool", "content": "it is empty", "tool_call_id": "1"},
             {"role": "tool", "content": "made", "tool_call_id": "2"},
             {"role": "user", "content": "Go on."},
@@ -59,7 +60,8 @@ def test_a_conversation_is_spoken_in_turns_without_any_tool_message() -> None:
     assert "- shell: Run one shell command" in prompt[0]["content"]
     assert "try_candidates" not in prompt[0]["content"]
     read, create, *block = prompt[2]["content"].split("\n")
-    assert json.loads(read) == {"tool": "read", "arguments": {"path": "a.py"}}
+    told = {"thought": "I look.", "tool": "read", "arguments": {"path": "a.py"}}
+    assert json.loads(read) == told
     assert json.loads(create)["arguments"] == {"path": "a.py", "operation": "create"}
     assert block == ["```", "x = 1", "```"]
     assert prompt[3]["content"] == "Result:\nit is empty\n\nResult:\nmade\n\nGo on."
@@ -74,7 +76,7 @@ def test_a_conversation_is_spoken_in_turns_without_any_tool_message() -> None:
     ],
 )
 def test_a_call_is_found_in_whatever_stands_around_it(text: str) -> None:
-    assert SPOKEN.call(text) == {"name": "read", "arguments": {"path": "{a}.py"}}
+    assert SPOKEN.call(text) == ("", {"name": "read", "arguments": {"path": "{a}.py"}})
 
 
 @pytest.mark.parametrize("text", ["", "I am done.", "{", '{"tool": "read"}', '[{"tool": 1}]'])

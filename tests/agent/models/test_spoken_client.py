@@ -17,7 +17,9 @@ from tests.model_server import ModelServer, Turn, texts
 from tests.sessions import copy_fixture, run
 from tools.toolbox import TOOLS
 
-SHELL = Turn('{"tool": "shell", "arguments": {"command": "ls"}}', output_tokens=10)
+SHELL = Turn(
+    '{"thought": "I look.", "tool": "shell", "arguments": {"command": "ls"}}', output_tokens=10
+)
 FUNCTION = {"path": "a.py", "operation": "function", "old": "f"}
 EDIT = Turn(json.dumps({"tool": "edit", "arguments": FUNCTION}), output_tokens=20)
 CODE = Turn("Here it is:\n```python\ndef f():\n    return 2\n```", output_tokens=30)
@@ -39,7 +41,7 @@ def test_an_answer_in_json_is_the_call_that_it_speaks_of() -> None:
     assert "- shell: Run one shell command" in texts(request)[0]
     (call,) = reply.message["tool_calls"]
     assert (call["name"], call["arguments"]) == ("shell", {"command": "ls"})
-    assert (reply.message["content"], reply.finish) == ("", "tool_calls")
+    assert (reply.message["content"], reply.finish) == ("I look.", "tool_calls")
 
 
 def test_code_is_asked_for_in_a_second_answer_without_a_schema_and_both_are_counted() -> None:
