@@ -212,7 +212,8 @@ class ModelClient:
             prompt = [*past.sent, *map(to_langchain, messages)]
             return _Question(prompt, max_output_tokens, schema)
         plain = self._spoken.prompt([*past.messages, *messages])
-        return _Question([*map(to_langchain, plain)], max_output_tokens, self._spoken.schema())
+        wanted = self._spoken.schema(past.messages)
+        return _Question([*map(to_langchain, plain)], max_output_tokens, wanted)
 
     def _ask_for_message(self, question: _Question, number: int) -> tuple[Message, Finish]:
         """The answer in plain form, and why it ended; `number` is its place in the history."""

@@ -53,9 +53,17 @@ class SpokenCalls:
 
     tools: Sequence[Told]
 
-    def schema(self) -> dict[str, Any]:
-        """What an answer that calls a tool must fit."""
-        return {"oneOf": [self._call_schema(tool) for tool in self._spoken()]}
+    def schema(self, messages: Sequence[Message]) -> dict[str, Any]:
+        """What the next answer must fit; a tool that was just called twice alike is not offered.
+
+        A small model takes words about going in circles for one more turn of the circle.
+        """
+        last = [message["tool_calls"][0] for message in messages if message.get("tool_calls")][-2:]
+        alike = len(last) == 2 and all(
+            last[0][key] == last[1][key] for key in ("name", "arguments")
+        )
+        tools = [tool for tool in self._spoken() if not (alike and tool.name == last[0]["name"])]
+        return {"oneOf": [self._call_schema(tool) for tool in tools]}
 
     def prompt(self, messages: Sequence[Message]) -> list[Message]:
         """The conversation in system, user and assistant messages alone, no two alike in a row."""

@@ -23,6 +23,7 @@ import time
 from typing import IO, Any, Dict, List, Optional, Tuple
 
 from sandbox.worker import junit
+from sandbox.worker.outputs import Outputs
 from sandbox.worker.streams import Capture
 from sandbox.worker.verbs import Context
 
@@ -92,6 +93,8 @@ def _run(arguments: "Dict[str, Any]", context: Context, folder: str) -> "Dict[st
     if timed_out:
         notes.append("The time limit of %.0f s ended the tests." % context.timeout_s)
     data["complete"] = data["complete"] and not timed_out and process.exit_code >= 0
+    if data["runner"] == "exit":
+        _keep_long(context, {"stdout": process.stdout, "stderr": process.stderr}, notes)
     _say_missing(data["missing"], notes)
     _say_no_network(data, _shown(process.stdout) + _shown(process.stderr), notes)
     return {
@@ -354,6 +357,13 @@ def _told(runner: str, tests: "List[Dict[str, Any]]", *, complete: bool) -> "Dic
         "collection_errors": [],
         "missing": [],
     }
+
+
+def _keep_long(context: Context, outputs: "Dict[str, Capture]", notes: "List[str]") -> None:
+    """Long outputs go into files: what the command said is all that is known of its tests."""
+    folder = os.path.join(context.scratch, "outputs-%d" % time.time_ns())
+    kept = Outputs(folder)
+    notes.extend(filter(None, (kept.keep(0, name, data) for name, data in outputs.items())))
 
 
 def _say_missing(missing: "List[str]", notes: "List[str]") -> None:

@@ -33,6 +33,13 @@ RED_TEST = [
     ),
     call("done", summary="A part at its minimum is enough."),
 ]
+REFUSING = call(
+    "edit",
+    path="durations/text.py",
+    old="    if not parts:\n",
+    new="    if not parts or _PART.sub('', text.lower()).strip():\n",
+)
+"""What mends the repository of the issue."""
 
 
 def scripted(turns: list[Turn], text: str, repo: Path) -> Watched:
@@ -116,12 +123,7 @@ def test_an_issue_without_a_test_is_proven_by_the_models_own_reproduction(tmp_pa
             ),
         ),
         call("run_tests", tests=["tests/test_rubbish.py"]),
-        call(
-            "edit",
-            path="durations/text.py",
-            old="    if not parts:\n",
-            new="    if not parts or _PART.sub('', text.lower()).strip():\n",
-        ),
+        REFUSING,
         call("done", summary="Whatever is not a part is refused."),
     ]
     watched = scripted(script, (FIXTURES / "issue_only.md").read_text(), repo)
@@ -161,14 +163,8 @@ def test_a_claim_without_proof_is_sent_back_and_the_plan_is_revised(tmp_path: Pa
 
 def test_a_claim_that_comes_again_as_it_was_is_handed_in_unverified(tmp_path: Path) -> None:
     repo = copy_fixture("issue_only", tmp_path)
-    edit = call(
-        "edit",
-        path="durations/text.py",
-        old="    if not parts:\n",
-        new="    if not parts or _PART.sub('', text.lower()).strip():\n",
-    )
     done = call("done", summary="I cannot show it.")
-    watched = scripted([edit, done, done], (FIXTURES / "issue_only.md").read_text(), repo)
+    watched = scripted([REFUSING, done, done], (FIXTURES / "issue_only.md").read_text(), repo)
 
     result = watched.result
     assert result is not None
@@ -194,13 +190,7 @@ def test_a_runner_that_tells_no_single_test_apart_proves_a_change_by_its_end(
             "else:\n    raise SystemExit('taken')\n"
         ),
     )
-    edit = call(
-        "edit",
-        path="durations/text.py",
-        old="    if not parts:\n",
-        new="    if not parts or _PART.sub('', text.lower()).strip():\n",
-    )
-    turns = [test, call("run_tests"), edit, call("run_tests"), call("done", summary="Refused.")]
+    turns = [test, call("run_tests"), REFUSING, call("run_tests"), call("done", summary="Refused.")]
     with ModelServer(turns) as server:
         text = (FIXTURES / "issue_only.md").read_text()
         task = Task(text=text, repo=repo, model=MODEL, base_url=server.base_url)
@@ -251,14 +241,8 @@ def test_a_data_file_beside_the_tests_is_no_test(tmp_path: Path) -> None:
         ),
     ]
     edits = [call("edit", operation="create", path=path, new=text) for path, text in new]
-    mend = call(
-        "edit",
-        path="durations/text.py",
-        old="    if not parts:\n",
-        new="    if not parts or _PART.sub('', text.lower()).strip():\n",
-    )
     done = call("done", summary="Refused.")
-    watched = scripted([*edits, mend, done], (FIXTURES / "issue_only.md").read_text(), repo)
+    watched = scripted([*edits, REFUSING, done], (FIXTURES / "issue_only.md").read_text(), repo)
 
     assert_verified(watched)
     assert watched.result is not None

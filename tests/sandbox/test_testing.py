@@ -94,6 +94,15 @@ def test_a_command_that_is_one_test_has_the_same_name_each_time(box: DockerSandb
     assert outcomes(run(box, command)) == outcomes(run(box, command)) == {command: "passed"}
 
 
+def test_all_that_a_command_without_single_tests_said_can_be_looked_into(
+    box: DockerSandbox,
+) -> None:
+    outcome = run(box, "seq 1 9000; false")
+    (note,) = outcome.notes
+    assert note.startswith("All 43893 bytes of stdout are in /tmp/journeyman/outputs-")
+    assert shell(box, f"wc -l < {note.rpartition(' ')[2]}").stdout.strip() == "9000"
+
+
 def test_every_outcome_is_told_with_its_reason_and_place(box: DockerSandbox) -> None:
     write(box, "lib.py", b"def divide(a, b):\n    return a / b\n")
     write(

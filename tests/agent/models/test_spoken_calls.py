@@ -14,7 +14,7 @@ SPOKEN = SpokenCalls(tool_schemas(TOOLS))
 
 
 def valid(answer: dict[str, Any]) -> bool:
-    return bool(jsonschema.Draft202012Validator(SPOKEN.schema()).is_valid(answer))
+    return bool(jsonschema.Draft202012Validator(SPOKEN.schema([])).is_valid(answer))
 
 
 @pytest.mark.parametrize(
@@ -106,3 +106,21 @@ def test_only_a_call_that_lacks_its_code_wants_some() -> None:
     assert SPOKEN.wanted({"name": "shell", "arguments": {"command": "ls"}}) == ""
     assert SPOKEN.wanted({"name": "edit", "arguments": {"path": "a", "new": "x"}}) == ""
     assert SPOKEN.wanted({"name": "edit", "arguments": {"path": "a"}}) == "`new`"
+
+
+def test_a_tool_that_was_called_twice_alike_is_not_offered_next() -> None:
+    def turn(number: int, **arguments: Any) -> dict[str, Any]:
+        call = {"id": str(number), "name": "read", "arguments": arguments}
+        return {"role": "assistant", "content": "", "tool_calls": [call]}
+
+    def offered(*turns: dict[str, Any]) -> list[str]:
+        calls = SPOKEN.schema(turns)["oneOf"]
+        return [call["properties"]["tool"]["const"] for call in calls]
+
+    first, other = turn(1, path="a.py"), turn(2, path="b.py")
+    assert "read" in offered(first)
+    assert "read" in offered(first, other)
+    assert offered(first, turn(3, path="a.py")) == [
+        tool for tool in offered(first) if tool != "read"
+    ]
+    assert "read" in offered(first, turn(3, path="a.py"), other)
