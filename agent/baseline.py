@@ -5,11 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from agent import mentioned
+from agent import as_found, mentioned
 from agent.reached import sources
 from agent.task import Task
 from policies.action import Observation, RunTestsRequest
-from tools.read import READ
 from tools.run_tests import RUN_TESTS
 from tools.site import Site
 from tools.workbench import Workbench
@@ -153,8 +152,8 @@ def facts(
 
 
 def why_none_ran(baseline: Observation) -> NoTestRan | None:
-    """Why no test reported; None where one did, or where there is none to run."""
-    if tests_of(baseline):
+    """Why no single test reported; None where one did, or where there is none to run."""
+    if tests_of(baseline) and baseline.data.get("runner") != "exit":
         return None
     if baseline.timed_out:
         return NoTestRan(
@@ -201,7 +200,7 @@ def _instructions(workbench: Workbench, site: Site) -> str:
     workbench.begin_step(0, index=100)
     for name in INSTRUCTIONS:
         if name in site.base.entries:
-            observation = READ.call(workbench, {"path": name}, origin="loop")
+            observation = as_found.read(workbench, path=name)
             return str(observation.data.get("text", ""))[:INSTRUCTIONS_KEPT]
     return ""
 

@@ -15,6 +15,7 @@ from typing import Any
 from agent.loop.budget import Budget
 from agent.models import names, prices
 from agent.models.client import ModelClient, ModelFailure
+from agent.models.streaming import Heard
 from agent.proposers.chat_calls import BYTES_PER_TOKEN, TOO_LONG
 from agent.proposers.chat_tools import tool_schemas
 from agent.session_store import Past
@@ -37,6 +38,7 @@ class Chain:
         workbench: Performs the calls.
         budget: Holds what a call may cost beyond what was reserved for the model it began with.
         record: Appends to the log; raises where the run was told to stop.
+        heard: Gets what a model says while it says it, and an empty text once the call is over.
         spoken: Names of those that speak their calls, as they call no tools.
 
     Raises:
@@ -51,6 +53,7 @@ class Chain:
         workbench: Workbench,
         budget: Budget,
         record: Callable[[Record], object],
+        heard: Heard,
         spoken: Collection[str] = (),
     ) -> None:
         self._served = served
@@ -58,6 +61,7 @@ class Chain:
         self._workbench = workbench
         self._budget = budget
         self._record = record
+        self._heard = heard
         self._spoken = spoken
         self._failure: ModelFailure | None = None
         self._replaced: set[str] = set()
@@ -105,6 +109,7 @@ class Chain:
                 request.messages,
                 max_output_tokens=request.max_output_tokens,
                 cut_to=request.cut_to,
+                heard=self._heard,
             )
         except ModelFailure as failure:
             if failure.too_long:
@@ -113,6 +118,8 @@ class Chain:
             raise PerformerError(
                 str(failure), remedy=failure.remedy, data=_spent(failure)
             ) from failure
+        finally:
+            self._heard("")
         return Outcome(
             notes=reply.notes,
             data={
@@ -183,6 +190,8 @@ class Chain:
 
 def _spent(failure: ModelFailure) -> dict[str, Any]:
     """What a failed call cost: answers that are of no use are paid for, too."""
+    if not failure.usage.input_tokens:
+        return {}
     cost = failure.cost_usd
     return {
         "input_tokens": failure.usage.input_tokens,

@@ -11,6 +11,7 @@ from agent.loop.nodes import Stopped
 from agent.models.names import KeyMissing, ModelNameError, PackageMissing
 from agent.outcome import Outcome
 from memory.errors import CheckpointRefused, MemoryUnavailable
+from policies.action import Decision, Verdict
 from policies.log import LogError
 from sandbox.errors import SandboxError
 
@@ -28,6 +29,22 @@ class Refused(Exception):
         super().__init__(happened)
         self.remedy = remedy
         self.outcome = outcome
+
+
+def refuse(verdict: Verdict) -> None:
+    """Go no further than a verdict allows.
+
+    Raises:
+        Refused: It is a no, or nobody was there to be asked.
+    """
+    if verdict.decision is Decision.ALLOW:
+        return
+    asked = verdict.decision is Decision.ASK
+    raise Refused(
+        f"{verdict.rule}: {verdict.reason}".rstrip("."),
+        remedy=verdict.remedy,
+        outcome=Outcome.NEEDS_PERSON if asked else Outcome.REFUSED,
+    )
 
 
 def of(error: Exception, *, session_id: str, folder: Path) -> tuple[Outcome, str]:

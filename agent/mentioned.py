@@ -6,6 +6,7 @@ import re
 from collections.abc import Collection, Sequence
 from pathlib import PurePosixPath
 
+from agent import as_found
 from tools.read import READ
 from tools.tool import number
 from tools.workbench import Workbench
@@ -38,7 +39,7 @@ def sources(workbench: Workbench, text: str, files: Collection[str]) -> list[dic
     found: list[dict[str, str]] = []
     left = LINES
     for path, name in frames(text, files)[:FUNCTIONS]:
-        observation = READ.call(workbench, {"path": path, "symbol": name}, origin="loop")
+        observation = as_found.read(workbench, path=path, symbol=name)
         lines = number(observation.data, "lines", 0)
         if observation.status == "done" and not observation.exit_code and lines <= left:
             left -= lines

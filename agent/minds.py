@@ -10,6 +10,7 @@ from typing import Any, TypeAlias
 
 from agent.loop.budget import Budget
 from agent.models import findings, names
+from agent.models.streaming import Heard
 from agent.proposers.proposer import Proposer
 from agent.session_store import Past
 from policies.action import Action
@@ -66,6 +67,7 @@ def choose(
     tools: Tools,
     record: Callable[[Record], object],
     home: Path,
+    heard: Heard,
 ) -> Mind:
     """The mind of the first name, who knows of these tools; the others take over where it fails.
 
@@ -77,6 +79,7 @@ def choose(
         tools: What it may call.
         record: Appends to the log.
         home: The state folder, where it is kept what a probe found of a model.
+        heard: Gets what they say while they say it, and an empty text once a call is over.
 
     Raises:
         ModelNameError: There is no such model, or its key or address is missing.
@@ -95,6 +98,7 @@ def choose(
         workbench=workbench,
         budget=budget,
         record=record,
+        heard=heard,
         spoken=[name for name, url in served.items() if findings.speaks_only(home, name, url)],
     )
     conversation = Conversation(ask=chain.ask, length=chain.length, model=chain.current)

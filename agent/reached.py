@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from policies.action import Observation
+from agent import as_found
 from tools.read import READ
 from tools.workbench import Workbench
 
@@ -79,8 +79,9 @@ def sources(workbench: Workbench, tests: Sequence[Mapping[str, Any]]) -> list[di
     workbench.begin_step(0, index=INDEX)
     chosen, found = choose(tests), []
     for function in chosen:
-        arguments = {"path": function.path, "start": function.first, "lines": function.length}
-        observation: Observation = READ.call(workbench, arguments, origin="loop")
+        observation = as_found.read(
+            workbench, path=function.path, start=function.first, lines=function.length
+        )
         if observation.status == "done" and not observation.exit_code:
             text = READ.to_text(observation).partition("\n[lines ")[0]
             found.append({"path": function.path, "name": function.name, "text": text})

@@ -17,15 +17,14 @@ from typing import Any, Self, cast
 from langchain_core.runnables import RunnableConfig
 from langsmith import tracing_context
 
-from agent import baseline, ending, minds, session_store
-from agent.baseline import NothingFails
+from agent import ending, minds, session_store
 from agent.ending import Refused
+from agent.hearing import Hearing
 from agent.loop.budget import Budget, BudgetExhausted
 from agent.loop.graph import Loop, build
-from agent.loop.nodes import Nodes, Stopped
+from agent.loop.nodes import Stopped
 from agent.loop.state import LoopState
-from agent.loop.verify import needed
-from agent.minds import Mind
+from agent.opening import STATE_LOST, Opening
 from agent.outcome import Outcome
 from agent.recorder import Observe, Recorder
 from agent.result import Result
@@ -36,43 +35,21 @@ from agent.task import Limits, Task
 from memory import live, redis_server
 from memory.checkpoints import RedisSaver
 from memory.errors import MemoryUnavailable
-from memory.signature import failure_text
-from policies.action import (
-    Action,
-    ApplyRequest,
-    Decision,
-    Effect,
-    Observation,
-    ShellRequest,
-    Verdict,
-)
+from policies.action import ApplyRequest, Effect
 from policies.gate import Circumstances, Gate
 from policies.log import SessionLog
 from policies.masks import ALL_KINDS, Masks
 from policies.packs import builtin
-from policies.record import (
-    ActionJudged,
-    EnvironmentReady,
-    Evidence,
-    Noticed,
-    Record,
-    SessionEnded,
-    SessionResumed,
-    SessionStarted,
-)
+from policies.record import Evidence, Record, SessionEnded
 from sandbox.errors import SandboxError, SandboxLost
 from tools import knowledge
 from tools.site import Place, Site
-from tools.toolbox import BY_NAME, usable
+from tools.toolbox import BY_NAME
 from tools.workbench import Approve, Workbench
 
 __all__ = ["Observe", "Refused", "Session", "Summary", "UnknownSession", "list_sessions"]
 
 REOPENED_MOST = 3
-STATE_LOST = (
-    "The files of the repository are as the last finished step left them; variables of the "
-    "interpreter, running processes and files outside of the repository are lost."
-)
 RESUMABLE = ("interrupted", "terminated", "model_error", "environment", "internal_error")
 """Outcomes of a session that `resume` takes up again; at any other it is at its end."""
 OUT_OF_BUDGET = Outcome.BUDGET.label
@@ -99,11 +76,9 @@ class Session:
     ) -> None:
         self.id = session_id
         self.task = task
-        self._settings = settings
         self._past = past
         model = task.model or settings.model or minds.BUILTIN
-        self._models = tuple(dict.fromkeys((model, *task.fallbacks)))
-        self._base_url = task.base_url or settings.base_url
+        models = tuple(dict.fromkeys((model, *task.fallbacks)))
         self._folder = session_store.session_folder(settings.home, session_id)
         self._stop: Outcome | None = None
         self._news: list[str] = []
@@ -133,34 +108,43 @@ class Session:
                 setup=task.setup,
             )
         )
-        self._pack = builtin("baseline")
-        self._gate = Gate([self._pack], self._circumstances(), self._masks)
+        pack = builtin("baseline")
+        gate = Gate([pack], _circumstances(task, settings, models[0]), self._masks)
         self._performers = {
             **self._site.performers(self._answer),
             **knowledge.performers(settings.home),
         }
         self._workbench = Workbench(
             session_id=session_id,
-            gate=self._gate,
+            gate=gate,
             log=self._recorder,
             masks=self._masks,
             performers=self._performers,
             approve=approve,
+        )
+        self._hearing = Hearing(self._masked)
+        self._opening = Opening(
+            session_id=session_id,
+            task=task,
+            settings=settings,
+            models=models,
+            base_url=task.base_url or settings.base_url,
+            past=past,
+            site=self._site,
+            gate=gate,
+            pack=pack,
+            recorder=self._recorder,
+            workbench=self._workbench,
+            budget=self._budget,
+            news=self._news,
+            stopped=lambda: self._stop,
+            heard=self._hearing.take,
         )
 
     def _open_log(self, key: bytes) -> SessionLog:
         if self._past:
             return SessionLog.open(self._folder, key=key, mask=self._masked)
         return SessionLog.create(self._folder, session_id=self.id, key=key, mask=self._masked)
-
-    def _circumstances(self) -> Circumstances:
-        commands = filter(None, (self.task.test_command, self.task.setup or ""))
-        return Circumstances(
-            contained=self.task.sandbox == "docker",
-            mode=self._settings.mode,
-            model=self._models[0],
-            user_commands=frozenset(commands),
-        )
 
     @classmethod
     def start(
@@ -225,6 +209,13 @@ class Session:
         self._stop = outcome
         self._site.interrupt()
 
+    def saying(self) -> str:
+        """What the model says at this moment, masked, but for what may become a secret; never kept.
+
+        Empty where none speaks. For another thread, too.
+        """
+        return self._hearing.text()
+
     def apply(self) -> None:
         """Put the patch of the result into the user's tree, through the workbench.
 
@@ -242,7 +233,7 @@ class Session:
             origin="user",
             timeout_s=60.0,
         )
-        self._refuse(observation.verdict)
+        ending.refuse(observation.verdict)
         if observation.status == "failed":
             raise SandboxError(observation.notes[0].rstrip("."), remedy=observation.notes[-1])
 
@@ -276,29 +267,11 @@ class Session:
 
     def _work(self) -> None:
         """All of it: what can be refused without effort first."""
-        self._begin()
-        minds.check(self._models, base_url=self._base_url)
-        self._allow_setup()
-        environment = self._site.prepare(self._say)
-        self._open()
-        description = self._site.sandbox.description
-        self._recorder.append(
-            EnvironmentReady(
-                sandbox=description.kind,
-                image=description.image,
-                test_command=self._site.test_command,
-                notes=(*environment.notes, *description.weaknesses),
-            )
-        )
-        found = self._baseline()
-        again = self._again(found)
-        for test in baseline.unstable(found, again):
-            self._say(f"{test} was red once and green when run again: it does not count.")
-        failing = baseline.to_make_green(self.task, found, again)
-        mind = self._choose(found, failing)
+        self._opening.begin(self._new_limits)
+        self._opening.prepare(self._open)
+        mind, nodes = self._opening.mind_and_nodes()
         self._performers["model"] = mind.perform
-        found = baseline.with_reached(found, again)
-        self._graph = build(self._nodes(mind, found, failing), self._saver)
+        self._graph = build(nodes, self._saver)
         self._drive()
 
     def _open(self) -> None:
@@ -329,7 +302,7 @@ class Session:
                     reopened += 1
                     if self._stop is not None or reopened > REOPENED_MOST:
                         raise
-                    self._say(f"{error}; it is opened anew.")
+                    self._opening.say(f"{error}; it is opened anew.")
                     self._news.append(f"{error}. {STATE_LOST}")
                     self._open()
                     start = None if graph.get_state(config).values else start
@@ -342,129 +315,10 @@ class Session:
             return {}
         return cast("LoopState", self._graph.get_state(self._config).values)
 
-    def _begin(self) -> None:
-        if self._past is None:
-            base = self._site.capture()
-            self._recorder.append(
-                SessionStarted(
-                    session_id=self.id,
-                    task=self.task.model_dump(mode="json"),
-                    settings={"mode": self._settings.mode, "sandbox": self.task.sandbox},
-                    base=base.digest,
-                    packs={f"{self._pack.name} {self._pack.version}": self._pack.sha256},
-                )
-            )
-            for left in base.left_out:
-                self._say(f"Not taken along: {left}")
-            return
-        self._workbench.restore(self._past.begun, self._past.done)
-        notes = (STATE_LOST,)
-        self._news.append(f"The run was stopped and goes on now. {STATE_LOST}")
-        step = max((int(key.split("/")[1]) for key in self._past.begun), default=0)
-        limits = self._new_limits.model_dump(mode="json") if self._new_limits else {}
-        self._recorder.append(
-            SessionResumed(session_id=self.id, step=step, notes=notes, limits=limits)
-        )
-
-    def _allow_setup(self) -> None:
-        """The user's setup command is judged like any act before its container is built."""
-        if not self.task.setup:
-            return
-        action = Action(
-            session_id=self.id,
-            step=0,
-            index=999,
-            tool="setup",
-            request=ShellRequest(command=self.task.setup),
-            origin="user",
-        )
-        verdict = self._gate.judge(action)
-        self._recorder.append(ActionJudged(action=action, verdict=verdict), key=action.key)
-        self._refuse(verdict)
-
-    def _baseline(self) -> Observation:
-        """The tests as they are on what was found; from the log where it is known already."""
-        if known := self._known(0):
-            return known
-        observation = baseline.take(self._workbench, self._site, limit_s=self.task.limits.seconds)
-        self._refuse(observation.verdict)
-        self._check_stop()
-        return observation
-
-    def _known(self, index: int) -> Observation | None:
-        """A run of the tests that the log holds, if it came to its end: a stop may have cut it."""
-        known = self._past.done.get(f"{self.id}/0/{index}") if self._past else None
-        return known if known and known.data.get("complete") else None
-
-    def _again(self, found: Observation) -> Observation | None:
-        """The red tests once more; from the log where it is known already."""
-        if known := self._known(baseline.AGAIN):
-            return known
-        limit_s = self.task.limits.seconds
-        again = baseline.confirm(self._workbench, self._site, found, limit_s=limit_s)
-        self._check_stop()
-        return again
-
-    def _choose(self, found: Observation, failing: tuple[str, ...]) -> Mind:
-        if self._models[0] == minds.BUILTIN and not failing:
-            if baseline.tests_of(found):
-                raise NothingFails("all tests pass on the code as it was found")
-            if why := baseline.why_none_ran(found):
-                raise why
-        mind = minds.choose(
-            self._models,
-            base_url=self._base_url,
-            workbench=self._workbench,
-            budget=self._budget,
-            tools=usable(
-                python=bool(self._site.environment.python),
-                pytest=found.data.get("runner") == "pytest",
-            ),
-            record=self._tell,
-            home=self._settings.home,
-        )
-        if self._past:
-            mind.restore(self._past)
-        return mind
-
-    def _nodes(self, mind: Mind, found: Observation, failing: tuple[str, ...]) -> Nodes:
-        facts = baseline.facts(self._workbench, self._site, self.task.text, found, failing)
-        checks = tuple(self._settings.environment.get("checks", ()))
-        return Nodes(
-            task=self.task,
-            proposer=mind.proposer,
-            workbench=self._workbench,
-            tools=BY_NAME,
-            budget=self._budget,
-            workspace=self._site,
-            record=self._recorder.append,
-            facts=facts,
-            failing=failing,
-            requirement=needed(self.task, failing, checks),
-            remember_as={
-                "repo": self.task.repo.name,
-                "language": next(iter(facts["languages"]), ""),
-                "failure": failure_text(facts["baseline"]["failing"]),
-                "session_id": self.id,
-            },
-            stopped=lambda: self._stop,
-            news=self._news,
-        )
-
     def _answer(self, name: str, arguments: Any) -> Any:
         """A tool call from Python code inside the sandbox: through the same door as any other."""
         tool = BY_NAME[name]
         return tool.to_text(tool.call(self._workbench, dict(arguments), origin="interpreter"))
-
-    def _refuse(self, verdict: Verdict) -> None:
-        if verdict.decision is Decision.ALLOW:
-            return
-        asked = verdict.decision is Decision.ASK
-        raise Refused(
-            f"{verdict.rule}: {verdict.reason}".rstrip("."),
-            remedy=verdict.remedy,
-            outcome=Outcome.NEEDS_PERSON if asked else Outcome.REFUSED,
-        )
 
     def _finish(self, outcome: Outcome, reason: str) -> Result:
         state, patch = self._reached(), self._last_patch()
@@ -506,21 +360,9 @@ class Session:
             path.write_text(patch, "utf-8", "surrogateescape")
         return patch
 
-    def _say(self, text: str) -> None:
-        self._tell(Noticed(text=text))
-
-    def _tell(self, record: Record) -> None:
-        """Record something between two acts: a stop comes before it."""
-        self._check_stop()
-        self._recorder.append(record)
-
     def _recorded(self, record: Record) -> None:
         self._ledger.take(record)
         self._observe(record)
-
-    def _check_stop(self) -> None:
-        if self._stop is not None:
-            raise Stopped(self._stop)
 
     def _masked(self, text: str) -> str:
         return self._masks.mask(text, ALL_KINDS)
@@ -529,3 +371,13 @@ class Session:
         # Who follows live misses a record; the log has it, and the next checkpoint says the rest.
         with contextlib.suppress(MemoryUnavailable):
             live.publish(self._redis, self.id, *texts)
+
+
+def _circumstances(task: Task, settings: Settings, model: str) -> Circumstances:
+    commands = filter(None, (task.test_command, task.setup or ""))
+    return Circumstances(
+        contained=task.sandbox == "docker",
+        mode=settings.mode,
+        model=model,
+        user_commands=frozenset(commands),
+    )

@@ -298,6 +298,8 @@ class ModelClient:
             )
         options = self._options(question.max_output_tokens, question.schema)
         pieces: list[AIMessageChunk] = []
+        if question.heard is not None:
+            question.heard("")
         try:
             # A tracing variable in the user's environment must not send prompts past the gate.
             with tracing_context(enabled=False):

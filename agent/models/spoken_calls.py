@@ -17,6 +17,8 @@ from agent.prompts import render
 
 CODE = {"edit": "new", "python": "code"}
 """The argument of a tool that is code: it is asked for by itself, as JSON escapes spoil it."""
+WHOLE = ["function", "create"]
+"""Operations of `edit` that take something whole."""
 LEFT_OUT = {"plan", "try_candidates", "git", "python"}
 """Tools that a small model does better without."""
 THOUGHT = 400
@@ -145,6 +147,10 @@ def _without_code(tool: Told) -> dict[str, Any]:
         name: schema for name, schema in tool.parameters["properties"].items() if name != code
     }
     required = [name for name in tool.parameters.get("required", ()) if name != code]
+    if tool.name == "edit":
+        # A whole function is what a small model writes best; exact texts it does not keep to.
+        properties["operation"] = {"enum": WHOLE}
+        required += ["operation", "old"]
     return {
         "type": "object",
         "properties": properties,

@@ -8,7 +8,7 @@ from typing import Any, TypeAlias
 from langchain_core.messages import AIMessage, AIMessageChunk
 
 Heard: TypeAlias = Callable[[str], None]
-"""Gets the text of an answer piece by piece; one that is asked for again begins anew."""
+"""Gets the text of an answer piece by piece, after an empty one: there it begins, or begins anew."""
 
 
 def joined(pieces: Sequence[AIMessageChunk]) -> AIMessageChunk:

@@ -48,7 +48,8 @@ def own_environment(folder: Path) -> Path:
         NotInstalled: It cannot be built, or pip says no.
     """
     with tempfile.TemporaryDirectory() as made:
-        _run([sys.executable, "-m", "hatchling", "build", "-t", "wheel", "-d", made], cwd=ROOT)
+        wheel_of = [sys.executable, "-m", "pip", "wheel", "--quiet", "--no-deps"]
+        _run([*wheel_of, "--no-build-isolation", "-w", made, str(ROOT)])
         (wheel,) = Path(made).glob("*.whl")
         return environment(folder, [str(wheel)], (3, 11))
 
@@ -81,7 +82,7 @@ def _python(lowest: tuple[int, int]) -> str:
     raise NotInstalled(f"it needs Python {lowest[0]}.{lowest[1]} on the path")
 
 
-def _run(command: list[str], cwd: Path | None = None) -> None:
-    done = subprocess.run(command, cwd=cwd, capture_output=True, text=True, check=False)
+def _run(command: list[str]) -> None:
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
     if done.returncode:
         raise NotInstalled((done.stderr.strip() or done.stdout.strip()).splitlines()[-1])

@@ -102,11 +102,12 @@ def process(
     """
     command = [str(python), "-m", f"benchmarks.perf.{module}", *map(str, arguments)]
     environment = os.environ | {name: str(value) for name, value in variables.items()}
-    pipe, root = subprocess.PIPE, installed.ROOT
+    environment["PYTHONPATH"] = str(installed.ROOT)
+    pipe = subprocess.PIPE
     with (
         tempfile.TemporaryFile("w+") as said,
         subprocess.Popen(
-            command, cwd=root, env=environment, stdin=pipe, stdout=pipe, stderr=said, text=True
+            command, env=environment, stdin=pipe, stdout=pipe, stderr=said, text=True
         ) as one,
     ):
         try:

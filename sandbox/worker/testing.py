@@ -84,7 +84,8 @@ def _run(arguments: "Dict[str, Any]", context: Context, folder: str) -> "Dict[st
     if data is None and arguments.get("junit"):
         data = _from_junit(kept.take(), context.workspace, notes)
     if data is None:
-        data = _from_exit_code(command, process.exit_code, seconds, arguments.get("runner", ""))
+        runner = arguments.get("runner", "")
+        data = _from_exit_code(command, process.exit_code, seconds, runner, ended=not timed_out)
         if data["runner"] == "pytest":
             notes.append("pytest left no report: it did not start, or ended before its time.")
     kept.put_back()
@@ -337,9 +338,11 @@ def _from_junit(
     return _told("junit", tests, complete=complete)
 
 
-def _from_exit_code(command: str, exit_code: int, seconds: float, runner: str) -> "Dict[str, Any]":
-    """The command as one test; a pytest that told nothing, or a program that is not there, has none."""
-    if runner == "pytest" or exit_code in _NOT_STARTED:
+def _from_exit_code(
+    command: str, exit_code: int, seconds: float, runner: str, *, ended: bool
+) -> "Dict[str, Any]":
+    """The command as one test; a pytest that told nothing, or what did not start or end, has none."""
+    if runner == "pytest" or exit_code in _NOT_STARTED or not ended:
         return _told(runner or "exit", [], complete=False)
     outcome = "passed" if exit_code == 0 else "failed"
     test = {"id": command, "outcome": outcome, "seconds": round(seconds, 3)}

@@ -61,8 +61,14 @@ class Room:
             performers=performers,
             approve=lambda _action, _verdict: "",
         )
+        self.heard: list[str] = []
         self.chain = Chain(
-            served, tools=(), workbench=self.bench, budget=self.budget, record=self.record
+            served,
+            tools=(),
+            workbench=self.bench,
+            budget=self.budget,
+            record=self.record,
+            heard=self.heard.append,
         )
         performers["model"] = self.chain.perform
         if past:
@@ -112,6 +118,16 @@ def test_the_next_model_takes_over_from_the_same_turn_with_the_same_history(fold
     (change,) = room.changes
     assert (change.key, change.before, change.after) == ("s/2/0", FIRST, SECOND)
     assert "no such key" in change.reason
+
+
+def test_what_is_said_is_heard_until_the_call_is_over(folder: Path) -> None:
+    with ModelServer(["Hello.", REFUSED, "I go on."]) as server:
+        room = Room(folder, {FIRST: server.base_url, SECOND: server.base_url})
+        room.ask(1, "one")
+        assert room.heard == ["", "Hello.", ""]
+        room.ask(2, "two")
+
+    assert room.heard[3:] == ["", "", "", "I go on.", ""], "the refused call says nothing"
 
 
 def test_each_model_has_its_own_price(folder: Path) -> None:

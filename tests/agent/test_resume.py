@@ -9,8 +9,9 @@ import pytest
 
 from agent.doors.cli.failure import Failure
 from agent.doors.cli.resume import last_unfinished
+from agent.opening import STATE_LOST
 from agent.outcome import Outcome
-from agent.session import STATE_LOST, Session, UnknownSession, list_sessions
+from agent.session import Session, UnknownSession, list_sessions
 from agent.settings import load
 from agent.task import Limits, Task
 from policies.log import read

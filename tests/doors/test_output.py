@@ -9,12 +9,15 @@ import pty
 import re
 import subprocess
 import sys
+import threading
+import time
 from pathlib import Path
 
 import pytest
+from rich.cells import cell_len
 
 from agent.doors.cli.output import Output
-from agent.doors.cli.screen import may_colour
+from agent.doors.cli.screen import Screen, may_colour
 from agent.result import Result
 from tests.doors.records import EVIDENCE, RECORDS
 
@@ -128,11 +131,11 @@ print("end", file=sys.stderr)
 """
 
 
-def on_a_terminal(form: str = "text", **variables: str) -> str:
-    """What a run of every record leaves on a terminal of 80 columns, byte for byte."""
+def on_a_terminal(form: str = "text", *, script: str = SHOW, **variables: str) -> str:
+    """What a run (of every record) leaves on a terminal of 80 columns, byte for byte."""
     mine, theirs = pty.openpty()
     kept = {k: v for k, v in os.environ.items() if k not in {"NO_COLOR", "TERM", "COLORTERM"}}
-    command = [sys.executable, "-c", SHOW, form]
+    command = [sys.executable, "-c", script, form]
     with subprocess.Popen(
         command, cwd=ROOT, env=kept | variables, stdin=theirs, stdout=theirs, stderr=theirs
     ) as process:
@@ -166,6 +169,60 @@ def test_a_stream_that_is_watched_on_a_terminal_has_its_lines_to_itself() -> Non
     kinds = [json.loads(line)["type"] for line in left if '{"' in line]
     assert len(kinds) > len(RECORDS)
     assert kinds[-1] == "result"
+
+
+LISTEN = """
+import sys, time
+from agent.doors.cli.output import Output
+from policies.action import ModelRequest
+from tests.doors.records import BAD, done, judged
+said = ["x" * 90, "and so " * 90 + BAD + "\\u8a71" * 30 + "\\nto the end"]
+output = Output(sys.argv[1])
+output.overhear(lambda: said.pop(0) if len(said) > 1 else said[0])
+output.observe(judged(ModelRequest(model="openai/a", messages=(), history="", max_output_tokens=1)))
+time.sleep(1)
+output.observe(done("model"))
+print("end", file=sys.stderr)
+"""
+"""The model first says one thing, then another, which has wide characters in it."""
+
+
+def test_what_a_model_says_meanwhile_stands_on_the_status_line_and_leaves_nothing() -> None:
+    screen = on_a_terminal(TERM="xterm", script=LISTEN)
+    frames = [frame for frame in re.split(r"[\r\n]+", screen) if "\u8a71" in frame]
+    assert frames
+    for frame in frames:
+        (shown,) = what_is_left(frame)
+        assert cell_len(shown) < 80, shown
+        assert "\u8a71 to the end" in shown
+        assert len(frame.encode()) < 200
+    assert not set(screen) & {"\x07", "\u202e", "\x9b"}
+    assert what_is_left(screen)[-1] == "end"
+    assert "to the end" not in "".join(what_is_left(screen))
+
+
+def test_no_one_hears_it_where_the_result_is_for_a_program_or_nothing_moves() -> None:
+    as_json = on_a_terminal("json", TERM="xterm", script=LISTEN)
+    assert "waiting for openai/a" in as_json
+    assert "to the end" not in as_json
+    for variables in ({"TERM": "xterm", "NO_COLOR": "1"}, {"TERM": "dumb"}):
+        plain = on_a_terminal(**variables, script=LISTEN)
+        assert plain.splitlines()[1:] == ["end"], "only the call itself is told"
+
+
+def test_off_a_terminal_lines_tell_that_it_goes_on_until_it_is_over(
+    capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("agent.doors.cli.screen.STILL_S", 0.001)
+    before, told = threading.active_count(), ""
+    with Screen().waiting_for("running the tests"):
+        while told.count("\n") < 2:
+            told += capfd.readouterr().err
+    assert re.fullmatch(r"(     still running the tests \(\d+ s\)\n)+", told)
+    deadline = time.monotonic() + 30
+    while threading.active_count() > before and time.monotonic() < deadline:
+        time.sleep(0.01)
+    assert threading.active_count() == before
 
 
 def what_is_left(screen: str) -> list[str]:

@@ -14,7 +14,7 @@ from agent.doors.cli.render import patch_text, render, request_line, summary, un
 from agent.doors.cli.screen import lines, plain_console
 from agent.result import Result
 from agent.spending import Spending
-from policies.action import Decision, RunTestsRequest, ShellRequest, Verdict
+from policies.action import Decision, ModelRequest, RunTestsRequest, ShellRequest, Verdict
 from policies.record import Evidence, ModelChanged, Record
 from tests.doors.records import ALLOW, BAD, DENY, EVIDENCE, RECORDS, done, judged, plan
 
@@ -196,4 +196,6 @@ def test_nothing_is_under_way_after_a_refusal_or_once_it_is_done() -> None:
     assert under_way(judged(RunTestsRequest(), DENY)) == ""
     assert under_way(judged(ShellRequest(command="ls"))) == ""
     assert under_way(done("run_tests")) == ""
+    asked = ModelRequest(model="openai/a\x1b[2J", messages=(), history="", max_output_tokens=1)
+    assert under_way(judged(asked)) == "waiting for openai/a\\x1b[2J"
     assert under_way(RECORDS[13]) is None, "a notice ends nothing"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import pty
@@ -18,7 +19,9 @@ from typing import Any
 import pytest
 
 from agent.outcome import Outcome
+from policies.detectors import sample
 from policies.record import RECORD
+from tests.model_server import ModelServer, Turn
 from tests.sessions import state_home
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -283,6 +286,35 @@ def test_on_a_terminal_the_patch_is_offered_and_a_yes_applies_it(home: Path, rep
     assert b"\x1b[32m" in screen, "a terminal has colours"
     assert b"running the tests" in screen, "and a status, while something is under way"
     assert b"\x1b[2J" not in screen
+
+
+def test_a_terminal_shows_what_a_model_says_while_it_says_it_but_no_secret(
+    home: Path, repo: Path
+) -> None:
+    secret = sample("token")
+    said = f"I look at the shelf. {secret} opens it, and the counts come first. " * 2
+    mine, theirs = pty.openpty()
+    with contextlib.ExitStack() as stack:
+        server = stack.enter_context(ModelServer([Turn(said, silence_s=600)]))
+        model = ["--model", "openai-compatible/m", "--base-url", server.base_url]
+        process = subprocess.Popen(
+            [*START, "run", TASK, "--repo", str(repo), *model],
+            env=environment(home, TERM="xterm"),
+            stdin=theirs,
+            stdout=theirs,
+            stderr=theirs,
+            start_new_session=True,
+        )
+        os.close(theirs)
+        screen = read_until(mine, b" opens it, and ")
+        process.send_signal(signal.SIGINT)
+    with process:  # the server is gone, and its answer comes to its end
+        screen += read_until(mine, b"Log: ")
+        assert process.wait(timeout=30) == Outcome.INTERRUPTED.exit_code
+    os.close(mine)
+    assert b"waiting for openai-compatible/m" in screen
+    assert b"<token:" in screen
+    assert secret[:8].encode() not in screen
 
 
 def read_until(terminal: int, wanted: bytes) -> bytes:

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import json
 import sys
+from collections.abc import Callable
 from typing import Literal, TypeAlias
 
 from agent.doors.clean_text import clean
@@ -52,6 +53,11 @@ class Output:
             self._plan = record.plan
         if now:
             self.screen.wait_for(now)
+
+    def overhear(self, saying: Callable[[], str]) -> None:
+        """Show a person what a model says while it says it."""
+        if self.form == "text":
+            self.screen.overhear(saying)
 
     def show_patch(self, patch: str) -> None:
         """Write the patch to stdout where that is what stdout holds: cleaned for eyes, else as it is."""

@@ -106,13 +106,19 @@ def under_way(record: Record) -> str | None:
             return "preparing the environment"
         case ActionJudged():
             begun = record.verdict.decision == Decision.ALLOW or record.verdict.approved_by
-            return _UNDER_WAY.get(record.action.request.kind, "") if begun else ""
+            return _request_under_way(record.action.request) if begun else ""
         case Noticed() | ModelChanged() | Said() | StepTaken() | PlanMade():
             return None
         case EnvironmentReady() | ActionDone() | PatchVerified() | SessionEnded():
             return ""
         case _:
             assert_never(record)
+
+
+def _request_under_way(request: Request) -> str:
+    if isinstance(request, ModelRequest):
+        return f"waiting for {clean_line(request.model)}"
+    return _UNDER_WAY.get(request.kind, "")
 
 
 def patch_text(patch: str) -> Text:

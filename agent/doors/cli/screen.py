@@ -1,8 +1,9 @@
 """A stream as a person's screen, through rich: colours and a moving status where they belong.
 
 On a terminal that wants them, styles are coloured, tables are fitted to its width, and a status
-line moves while something long is under way. Anywhere else (a file, a pipe, NO_COLOR, TERM=dumb)
-the same things come out as plain text: not one escape byte, no line wrapped or cut.
+line moves while something long is under way; it shows what a model says meanwhile. Anywhere else
+(a file, a pipe, NO_COLOR, TERM=dumb) the same things come out as plain text: not one escape byte,
+no line wrapped or cut. Off a terminal a line every minute says that something long goes on.
 """
 
 from __future__ import annotations
@@ -11,11 +12,15 @@ import contextlib
 import io
 import os
 import sys
-from collections.abc import Iterator
+import threading
+import time
+from collections.abc import Callable, Iterator
 from typing import IO
 
+from rich.cells import cell_len
 from rich.console import Console, RenderableType
-from rich.status import Status
+from rich.live import Live
+from rich.spinner import Spinner
 from rich.text import Text
 from typing_extensions import override
 
@@ -25,6 +30,8 @@ from agent.doors.cli.streams import write
 _UNBOUNDED = 1_000_000
 """Columns of a screen that is none: no line is as long."""
 _FRAMES_PER_S = 4
+STILL_S = 60.0
+"""Seconds between two lines that say off a terminal what is still under way."""
 
 
 class _StatusConsole(Console):
@@ -41,7 +48,9 @@ class Screen:
         self._console = console_for(sys.stderr)
         self._moves = self._console.is_terminal
         self._waiting = ""
-        self._status: Status | None = None
+        self._over = threading.Event()
+        self._status: Live | None = None
+        self._saying: Callable[[], str] = str
 
     def tell(self, *renderables: RenderableType) -> None:
         """Write each on lines of its own; a status that stands below is drawn anew."""
@@ -55,11 +64,24 @@ class Screen:
         self.tell(Text(f"     {clean(text)}", "dim"))
 
     def wait_for(self, what: str) -> None:
-        """Say on a terminal what is under way, until told otherwise; nothing where empty."""
-        if what != self._waiting:
-            self.pause()
-            self._waiting = what
-            self._start_status()
+        """Say what is under way, such as `running the tests`, until told otherwise or empty."""
+        if what == self._waiting:
+            return
+        self.pause()
+        self._over.set()
+        self._waiting, self._over = what, threading.Event()
+        if what and not sys.stderr.isatty():
+            threading.Thread(target=_say_still, args=(what, self._over), daemon=True).start()
+        self._start_status()
+
+    def overhear(self, saying: Callable[[], str]) -> None:
+        """Let the status show the end of what is said meanwhile, where anything is.
+
+        Args:
+            saying: What was said so far, without what must not be shown; asked at each frame, from
+                a thread of its own.
+        """
+        self._saying = saying
 
     def pause(self) -> None:
         """Take the status away until the next `tell`: somebody else writes to the terminal."""
@@ -78,14 +100,37 @@ class Screen:
             self.wait_for("")
 
     def _start_status(self) -> None:
-        if self._waiting and self._moves:
-            self._status = Status(
-                Text(self._waiting),
-                console=_StatusConsole(stderr=True, force_terminal=True),
-                spinner="line",  # ASCII: right in any locale
-                refresh_per_second=_FRAMES_PER_S,
-            )
-            self._status.start()
+        if not self._waiting or not self._moves:
+            return
+        console = _StatusConsole(stderr=True, force_terminal=True)
+        spinner = Spinner("line", style="status.spinner")  # ASCII: right in any locale
+
+        def frame() -> RenderableType:
+            said = last_columns(self._saying(), max(1, console.width - len("-  ")))
+            spinner.update(text=Text(said or self._waiting))
+            return spinner
+
+        self._status = Live(
+            get_renderable=frame,
+            console=console,
+            refresh_per_second=_FRAMES_PER_S,
+            transient=True,
+        )
+        self._status.start()
+
+
+def last_columns(text: str, columns: int) -> str:
+    """The end of a text from a model as one line of at most so many columns, safe to show."""
+    line = " ".join(clean(text[-4 * columns :]).split())[-columns:]
+    while cell_len(line) > columns:  # some characters take two
+        line = line[1:]
+    return line
+
+
+def _say_still(what: str, over: threading.Event) -> None:
+    began = time.monotonic()
+    while not over.wait(STILL_S):
+        write(sys.stderr, f"     still {what} ({time.monotonic() - began:.0f} s)\n")
 
 
 def lines(console: Console, renderable: RenderableType) -> list[str]:

@@ -145,6 +145,7 @@ class Work:
         session = begin(self._approve, self._observe)
         self._stops.session = session
         self._session_id = session.id
+        self._output.overhear(session.saying)
         if self._stops.outcome:
             session.stop(self._stops.outcome)
         return session.run()

@@ -27,6 +27,11 @@ def valid(answer: dict[str, Any]) -> bool:
         ),
         ({"tool": "done", "arguments": {}}, True),
         ({"tool": "edit", "arguments": {"path": "a.py", "new": "x = 1"}}, False),
+        (
+            {"tool": "edit", "arguments": {"path": "a.py", "operation": "replace", "old": "x"}},
+            False,
+        ),
+        ({"tool": "edit", "arguments": {"path": "a.py", "old": "x"}}, False),
         ({"tool": "read", "arguments": {}}, False),
         ({"tool": "rm", "arguments": {}}, False),
         ({"tool": "read", "arguments": {"path": "a.py"}, "more": 1}, False),

@@ -4,7 +4,7 @@ import threading
 
 import pytest
 
-from agent.models import connection
+from agent.models import client, connection
 from agent.models.client import ModelClient, ModelFailure
 from tests.agent.models.conftest import (
     ANTHROPIC,
@@ -30,7 +30,20 @@ def test_an_answer_is_heard_piece_by_piece(name: str) -> None:
         )
 
     assert "".join(heard) == reply.message["content"] == LONG
+    assert heard[0] == ""
     assert len(heard) > 10
+
+
+def test_an_answer_that_is_asked_for_again_is_heard_anew(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(client, "FIRST_WAIT_S", 0.001)
+    heard: list[str] = []
+    with ModelServer([Turn(LONG, cut=True), "Whole."]) as server:
+        opened(server, COMPATIBLE).call(
+            [{"role": "user", "content": "Go on."}], max_output_tokens=9, heard=heard.append
+        )
+
+    assert heard.count("") == 2
+    assert "".join(heard[heard.index("", 1) :]) == "Whole."
 
 
 @pytest.mark.parametrize("name", EVERY)
@@ -42,7 +55,7 @@ def test_a_piece_is_heard_while_the_server_still_speaks(name: str) -> None:
             target=lambda: client.call(
                 [{"role": "user", "content": "Go on."}],
                 max_output_tokens=9,
-                heard=lambda _text: first.set(),
+                heard=lambda text: first.set() if text else None,
             )
         )
         talk.start()
