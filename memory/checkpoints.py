@@ -17,8 +17,11 @@ whether it was kept.
 from __future__ import annotations
 
 import asyncio
-import secrets
+import random
+import threading
 from collections.abc import AsyncIterator, Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
 from typing import Any, cast
 from urllib.parse import quote, unquote
 
@@ -47,6 +50,24 @@ THREADS = b"jm1:threads"
 EMPTY = "empty"
 
 
+@dataclass(slots=True)
+class _TaskWrites:
+    """What a task wrote: the `first` of a field stays as it is, of others the last one."""
+
+    thread: str
+    key: bytes
+    first: dict[bytes, bytes] = field(default_factory=dict)
+    last: dict[bytes, bytes] = field(default_factory=dict)
+
+    def add_to(self, pipe: redis.client.Pipeline) -> None:
+        for name, record in self.first.items():
+            pipe.hsetnx(self.key, cast("Any", name), cast("Any", record))
+        if self.last:
+            pipe.hset(self.key, mapping=cast("dict[Any, Any]", self.last))
+        pipe.sadd(_key(self.thread, "k"), self.key)
+        pipe.sadd(THREADS, quote(self.thread, safe=""))
+
+
 class RedisSaver(BaseCheckpointSaver[str]):
     """Checkpoints in Redis. Every method raises `MemoryUnavailable` when Redis is out of reach.
 
@@ -57,6 +78,8 @@ class RedisSaver(BaseCheckpointSaver[str]):
     def __init__(self, client: redis.Redis) -> None:
         super().__init__(serde=StrictSerializer())
         self.client = client
+        self._waiting: list[_TaskWrites] = []
+        self._turn = threading.Lock()
 
     @override
     def get_tuple(self, config: RunnableConfig) -> CheckpointTuple | None:
@@ -66,6 +89,7 @@ class RedisSaver(BaseCheckpointSaver[str]):
             CheckpointRefused: Its bytes name something that may not be built.
         """
         thread, namespace = _place(config)
+        self._send_waiting()
         with explained(self.client):
             checkpoint_id = get_checkpoint_id(config) or self._latest_id(thread, namespace)
             return self._read(thread, namespace, checkpoint_id) if checkpoint_id else None
@@ -87,6 +111,7 @@ class RedisSaver(BaseCheckpointSaver[str]):
             before: Only checkpoints older than the one that this names.
             limit: At most so many.
         """
+        self._send_waiting()
         wanted = config["configurable"] if config else {}
         limit_id = get_checkpoint_id(before) if before else None
         found = 0
@@ -129,13 +154,12 @@ class RedisSaver(BaseCheckpointSaver[str]):
             for channel, version in new_versions.items()
         }
         member = _field(namespace, checkpoint["id"])
-        with explained(self.client), self.client.pipeline(transaction=True) as pipe:
+        with self._sending() as pipe:
             if blobs:
                 pipe.hset(_key(thread, "b"), mapping=cast("dict[Any, Any]", blobs))
             pipe.hset(_key(thread, "c"), member, ormsgpack.packb(record))
             pipe.zadd(_key(thread, "z"), {member: 0})
             pipe.sadd(THREADS, quote(thread, safe=""))
-            pipe.execute()
         return _config(thread, namespace, checkpoint["id"])
 
     @override
@@ -146,24 +170,53 @@ class RedisSaver(BaseCheckpointSaver[str]):
         task_id: str,
         task_path: str = "",
     ) -> None:
-        """Keep what a finished task of a step wrote, so that only unfinished ones run again."""
+        """Keep what a finished task of a step wrote, so that only unfinished ones run again.
+
+        It goes out with the checkpoint that follows, or with a task that was interrupted or
+        failed: a process that is killed in between does the step again.
+
+        Raises:
+            CheckpointRefused: A task wrote what could not be read back.
+        """
         thread, namespace = _place(config)
         member = _field(namespace, config["configurable"]["checkpoint_id"])
-        key = _key(thread, "w:") + member
-        with explained(self.client), self.client.pipeline(transaction=True) as pipe:
-            for position, (channel, value) in enumerate(writes):
-                index = WRITES_IDX_MAP.get(channel, position)
-                record = ormsgpack.packb([task_path, channel, *self.serde.dumps_typed(value)])
-                store = pipe.hsetnx if index >= 0 else pipe.hset
-                store(key, _field(task_id, str(index)), record)
-            pipe.sadd(_key(thread, "k"), key)
-            pipe.sadd(THREADS, quote(thread, safe=""))
-            pipe.execute()
+        waiting = _TaskWrites(thread, _key(thread, "w:") + member)
+        for position, (channel, value) in enumerate(writes):
+            index = WRITES_IDX_MAP.get(channel, position)
+            record = ormsgpack.packb([task_path, channel, *self.serde.dumps_typed(value)])
+            kept = waiting.first if index >= 0 else waiting.last
+            kept[_field(task_id, str(index))] = record
+        with self._turn:
+            self._waiting.append(waiting)
+        if waiting.last or not writes:
+            self._send_waiting()
+
+    def _send_waiting(self) -> None:
+        if self._waiting:
+            with self._sending():
+                pass
+
+    @contextmanager
+    def _sending(self) -> Iterator[redis.client.Pipeline]:
+        """A transaction that begins with the writes that wait; a failure lets them wait on."""
+        with self._turn:
+            sent, self._waiting = self._waiting, []
+        try:
+            with explained(self.client), self.client.pipeline(transaction=True) as pipe:
+                for writes in sent:
+                    writes.add_to(pipe)
+                yield pipe
+                pipe.execute()
+        except BaseException:
+            with self._turn:
+                self._waiting = sent + self._waiting
+            raise
 
     @override
     def delete_thread(self, thread_id: str) -> None:
         """Forget every checkpoint and write of a thread."""
         thread = str(thread_id)
+        self._send_waiting()
         with explained(self.client):
             writes = cast("set[bytes]", self.client.smembers(_key(thread, "k")))
             with self.client.pipeline(transaction=True) as pipe:
@@ -175,7 +228,7 @@ class RedisSaver(BaseCheckpointSaver[str]):
     def get_next_version(self, current: str | None, channel: None) -> str:
         """The version after `current`; the random end keeps two forks of a thread apart."""
         counter = int(current.partition(".")[0]) if current else 0
-        return f"{counter + 1:08}.{secrets.token_hex(4)}"
+        return f"{counter + 1:08}.{random.getrandbits(32):08x}"
 
     @override
     async def aget_tuple(self, config: RunnableConfig) -> CheckpointTuple | None:
@@ -290,8 +343,8 @@ class RedisSaver(BaseCheckpointSaver[str]):
 def _ordered(serde: SerializerProtocol, writes: dict[bytes, bytes]) -> list[PendingWrite]:
     """Pending writes in the order in which the live run applies them."""
     ordered: list[tuple[tuple[str, str, int], PendingWrite]] = []
-    for field, record in writes.items():
-        task_id, index = _split(field)
+    for name, record in writes.items():
+        task_id, index = _split(name)
         path, channel, kind, raw = ormsgpack.unpackb(record)
         key = writes_sort_key(path, task_id, int(index))
         ordered.append((key, (task_id, channel, serde.loads_typed((kind, raw)))))

@@ -50,8 +50,8 @@ Span = tuple[int, int, float]
 
 
 REMEMBERED = 4096
-"""Characters of a text up to which what was found in it is remembered: one and the same text passes
-the gate, the masks and the log, and most texts are names of fields."""
+"""Characters of a text up to which all that was found in it is remembered: one and the same text
+passes the gate, the masks and the log, each with kinds of its own."""
 
 
 def find(text: str, kinds: frozenset[str] | None = None) -> Sequence[Finding]:
@@ -69,12 +69,18 @@ def find(text: str, kinds: frozenset[str] | None = None) -> Sequence[Finding]:
         raise ValueError(
             f"unknown kinds {sorted(wanted - ALL_KINDS)}: there are {sorted(ALL_KINDS)}"
         )
-    look = _find if len(text) <= REMEMBERED else _find.__wrapped__
-    return look(text, wanted)
+    if len(text) > REMEMBERED:
+        return _look(text, wanted)
+    found = _find(text)
+    return found if wanted == ALL_KINDS else [f for f in found if f.kind in wanted]
 
 
 @lru_cache(maxsize=2048)
-def _find(text: str, kinds: frozenset[str]) -> tuple[Finding, ...]:
+def _find(text: str) -> tuple[Finding, ...]:
+    return _look(text, ALL_KINDS)
+
+
+def _look(text: str, kinds: frozenset[str]) -> tuple[Finding, ...]:
     found = [
         Finding(kind, start, end, confidence, is_published(kind, text[start:end]))
         for kind in kinds

@@ -310,7 +310,7 @@ class SessionLog:
         part.replace(self.folder / LOG)
         sync_folder(self.folder)
         os.close(self._log_fd)
-        self._log_fd = fd
+        self._log_fd, self._size = fd, os.fstat(fd).st_size
 
     def _write_line(self, line: bytes, *, lasting: bool) -> None:
         try:

@@ -228,7 +228,10 @@ class Workbench:
         request = action.request
         if not isinstance(request, ModelRequest | RememberRequest):
             return action
-        data = self._masks.mask_json(request.model_dump(mode="json"), verdict.obligations.mask)
+        open_data = request.model_dump(mode="json")
+        data = self._masks.mask_json(open_data, verdict.obligations.mask)
+        if data == open_data:
+            return action
         return action.model_copy(update={"request": type(request).model_validate(data)})
 
     def _true(self, action: Action) -> Action:

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Mapping
+from itertools import takewhile
 from typing import Any
 
 import httpx2
 import openai
 from langchain_core.language_models import BaseChatModel, LanguageModelInput
+from langchain_core.messages import BaseMessage
 from langchain_openai import ChatOpenAI
-from pydantic import SecretStr
+from pydantic import PrivateAttr, SecretStr
 from typing_extensions import override
 
 from agent.models.connection import http_settings
@@ -43,11 +45,14 @@ class _Completions:
 class _Chat(ChatOpenAI):
     """`ChatOpenAI` whose history does not pass through the client's types."""
 
+    _told: list[tuple[BaseMessage, dict[str, Any]]] = PrivateAttr(default_factory=list)
+    """Messages of the call before, and what was sent for them: a history only grows."""
+
     @override
     def _get_request_payload(
         self, input_: LanguageModelInput, *, stop: list[str] | None = None, **kwargs: Any
     ) -> dict[str, Any]:
-        payload = super()._get_request_payload(input_, stop=stop, **kwargs)
+        payload = self._from_before(input_, stop=stop, **kwargs)
         extra = dict(payload.get("extra_body") or {})
         if "input" in payload:  # for responses: what is in `extra_body` is merged after the walk
             extra["input"] = payload["input"]
@@ -57,6 +62,18 @@ class _Chat(ChatOpenAI):
         if "response_format" in payload:
             extra["response_format"] = payload.pop("response_format")
         return payload | {"extra_body": extra}
+
+    def _from_before(self, input_: LanguageModelInput, **kwargs: Any) -> dict[str, Any]:
+        """The payload; what was made of a message for the call before is not made again."""
+        messages = self._convert_input(input_).to_messages()
+        pairs = zip(self._told, messages, strict=False)
+        known = sum(1 for _ in takewhile(lambda pair: pair[0][0] is pair[1], pairs))
+        payload = super()._get_request_payload(messages[known:], **kwargs)
+        if "messages" not in payload:  # for responses, which are not one for one
+            return super()._get_request_payload(messages, **kwargs) if known else payload
+        payload["messages"] = [*(one for _, one in self._told[:known]), *payload["messages"]]
+        self._told = list(zip(messages, payload["messages"], strict=True))
+        return payload
 
 
 class _InOnePiece(httpx2.SyncByteStream):

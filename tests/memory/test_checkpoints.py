@@ -22,6 +22,7 @@ from langgraph.channels import DeltaChannel
 from langgraph.checkpoint.base import ChannelVersions, CheckpointMetadata, empty_checkpoint
 from langgraph.checkpoint.conformance import checkpointer_test, validate
 from langgraph.checkpoint.memory import InMemorySaver
+from langgraph.checkpoint.serde.types import INTERRUPT
 from langgraph.graph import END, START, StateGraph
 from langgraph.types import Command, Send, interrupt
 from pydantic import BaseModel
@@ -178,6 +179,36 @@ def test_pending_writes_come_back_in_the_order_of_the_task_paths(
         ("z-task", "n", "first"),
         ("a-task", "n", "second"),
         ("a-task", "n", "third"),
+    ]
+
+
+def test_writes_go_out_with_the_next_checkpoint_in_one_transaction(
+    redis_client: redis.Redis,
+) -> None:
+    saver, other = RedisSaver(redis_client), RedisSaver(redis_client)
+    config = put(saver, thread(), n=1)
+    saver.put_writes(config, [("n", 2)], "task")
+    held = other.get_tuple(config)
+    put(saver, config, n=2)
+    sent = other.get_tuple(config)
+
+    assert held is not None
+    assert sent is not None
+    assert (held.pending_writes, sent.pending_writes) == ([], [("task", "n", 2)])
+
+
+def test_writes_of_an_interrupted_task_go_out_at_once(redis_client: redis.Redis) -> None:
+    saver = RedisSaver(redis_client)
+    config = put(saver, thread(), n=1)
+    saver.put_writes(config, [("n", 2)], "ended")
+    saver.put_writes(config, [(INTERRUPT, ("may I?",))], "interrupted")
+
+    found = RedisSaver(redis_client).get_tuple(config)
+
+    assert found is not None
+    assert [(task, channel) for task, channel, _ in found.pending_writes or ()] == [
+        ("ended", "n"),
+        ("interrupted", INTERRUPT),
     ]
 
 
@@ -379,6 +410,7 @@ def test_hostile_bytes_in_a_key_are_refused_and_run_nothing(
     saver = RedisSaver(redis_client)
     config = put(saver, thread(), n=1)
     saver.put_writes(config, [("n", 2)], "task")
+    saver.get_tuple(config)  # the write is sent
     plant(redis_client, where, kind, raw)
 
     with pytest.raises(CheckpointRefused) as refusal:

@@ -15,10 +15,10 @@ from typing import Any
 
 import pytest
 import rfc8785
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
-from policies import log_format
+from policies import log_files, log_format
 from policies.action import Action, Observation, ShellRequest, Verdict
 from policies.detectors import sample
 from policies.log import LogError, LogUnreadable, SessionLog, read, verify
@@ -354,6 +354,14 @@ def test_an_erased_payload_leaves_the_chain_whole_and_is_said(six: Path, number:
         assert path.is_dir() or f"number {number}".encode() not in path.read_bytes()
 
 
+def test_a_file_that_an_erasure_replaced_is_not_written_on(six: Path) -> None:
+    old = os.open(six / "log.jsonl", os.O_RDWR | os.O_APPEND)
+    with SessionLog.open(six, key=KEY, mask=unmasked) as log:
+        log.erase(json.loads(lines(six)[3])["digest"], reason="asked for")
+    with pytest.raises(LogError, match="another process"):
+        log_files.lock(old, six / "log.jsonl")
+
+
 def test_a_blob_that_was_changed_is_not_handed_out(six: Path) -> None:
     with SessionLog.open(six, key=KEY, mask=unmasked) as log:
         name = log.blob(b"something")
@@ -372,7 +380,8 @@ def test_a_name_that_is_no_digest_leads_nowhere(six: Path, name: str) -> None:
         log.read_blob(name)
 
 
-def test_a_full_disk_is_an_error_and_leaves_the_log_whole(tmp_path: Path) -> None:
+@pytest.mark.parametrize("erased", [0, 1])
+def test_a_full_disk_is_an_error_and_leaves_the_log_whole(tmp_path: Path, erased: int) -> None:
     """A limit on the size of files stands for a full disk: the kernel refuses the same write."""
     folder = tmp_path / "s1"
     child = os.fork()
@@ -383,6 +392,8 @@ def test_a_full_disk_is_an_error_and_leaves_the_log_whole(tmp_path: Path) -> Non
             log = new_log(folder)
             for number in range(3):
                 log.append(Said(step=number, text="x"))
+            for line in lines(folder)[:erased]:
+                log.erase(json.loads(line)["digest"], reason="asked for")
             resource.setrlimit(resource.RLIMIT_FSIZE, (len(b"".join(lines(folder))) + 50,) * 2)
             try:
                 log.append(Said(step=9, text="x"))
@@ -392,7 +403,7 @@ def test_a_full_disk_is_an_error_and_leaves_the_log_whole(tmp_path: Path) -> Non
             os._exit(status)
     assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
     assert verify(folder, key=KEY).whole
-    assert verify(folder, key=KEY).records == 3
+    assert verify(folder, key=KEY).records == 3 + erased
 
 
 WRITE_UNTIL_KILLED = """
@@ -530,6 +541,7 @@ PLAIN = st.recursive(
 )
 
 
+@example({"\ue000": 1, "\U00010000": 2})
 @given(PLAIN)
 def test_the_quick_way_to_the_canonical_form_is_the_canonical_form(value: Any) -> None:
     value = log_format.plain(value, unmasked)

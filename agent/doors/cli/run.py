@@ -44,7 +44,7 @@ LEVELS = ("failing-test", "reproduction", "no-regression", "checks", "none")
 @click.option(
     "--model",
     metavar="NAME",
-    help="builtin, openai/NAME, anthropic/NAME, google/NAME, azure/NAME, openai-compatible/NAME.",
+    help="builtin, openai/NAME, anthropic/NAME, google/NAME, azure/NAME, bedrock/NAME, openai-compatible/NAME.",
 )
 @click.option(
     "--fallback",

@@ -66,3 +66,19 @@ def test_the_history_does_not_pass_through_the_clients_own_types(
 
     assert "Be brief." not in str(seen)
     assert "Be brief." in str(server.requests)
+
+
+@pytest.mark.parametrize("model", ["gpt-5.5", "gpt-6.1-sol", "o3"])
+def test_what_is_remembered_of_a_history_sends_the_very_same_body(model: str) -> None:
+    cut = [*HISTORY[:3], ToolMessage("cut", tool_call_id="c1"), HISTORY[4]]
+    histories = [HISTORY[:2], HISTORY, HISTORY, cut, HISTORY[:4]]
+
+    with ModelServer([Turn("Yes.")] * 2 * len(histories)) as server:
+        name, address = parse(f"openai/{model}"), server.base_url
+        one = open_chat(name, address=address, key=KEY, timeout_s=30)
+        for history in histories:
+            fresh = open_chat(name, address=address, key=KEY, timeout_s=30)
+            for chat in (one, fresh):
+                list(chat.bind_tools([TOOL]).stream(history, max_tokens=9, timeout=30))
+
+    assert server.requests[::2] == server.requests[1::2]
