@@ -10,7 +10,6 @@ import re
 import subprocess
 import sys
 import threading
-import time
 from pathlib import Path
 
 import pytest
@@ -214,15 +213,16 @@ def test_off_a_terminal_lines_tell_that_it_goes_on_until_it_is_over(
     capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("agent.doors.cli.screen.STILL_S", 0.001)
-    before, told = threading.active_count(), ""
+    before, told = set(threading.enumerate()), ""
     with Screen().waiting_for("running the tests"):
+        begun = set(threading.enumerate()) - before
         while told.count("\n") < 2:
             told += capfd.readouterr().err
     assert re.fullmatch(r"(     still running the tests \(\d+ s\)\n)+", told)
-    deadline = time.monotonic() + 30
-    while threading.active_count() > before and time.monotonic() < deadline:
-        time.sleep(0.01)
-    assert threading.active_count() == before
+    assert begun
+    for thread in begun:
+        thread.join(30)
+    assert not any(thread.is_alive() for thread in begun)
 
 
 def what_is_left(screen: str) -> list[str]:
