@@ -117,6 +117,11 @@ def open_solutions(home: Path) -> Solutions:
     return Solutions(EdgeStore(home, NAME))
 
 
+def any_kept(home: Path) -> bool:
+    """Whether there can be a solution; an engine need not be started to find that there is none."""
+    return bool(os.environ.get(URL_VARIABLE)) or (home / "qdrant" / NAME).exists()
+
+
 def _check(solution: Mapping[str, Json]) -> None:
     if solution.keys() != FIELDS.keys():
         differing = ", ".join(sorted(solution.keys() ^ FIELDS.keys()))

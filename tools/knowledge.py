@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from functools import cache
 from pathlib import Path
 
 from memory.errors import MemoryUnavailable
-from memory.solutions import Solutions, open_solutions
+from memory.solutions import any_kept, open_solutions
 from policies.action import Action, RecallRequest, RememberRequest
 from sandbox.protocol import Outcome
 from tools.workbench import Performer, PerformerError
@@ -13,19 +14,15 @@ from tools.workbench import Performer, PerformerError
 
 def performers(home: Path) -> dict[str, Performer]:
     """The two performers over the user's own store; it is opened when first needed."""
-    opened: list[Solutions] = []
-
-    def solutions() -> Solutions:
-        if not opened:
-            opened.append(open_solutions(home))
-        return opened[0]
+    solutions = cache(lambda: open_solutions(home))
 
     def recall(action: Action) -> Outcome:
         request = action.request
         if not isinstance(request, RecallRequest):
             raise PerformerError("this is no recall", remedy="Report it.")
         try:
-            found = solutions().recall(request.query, limit=request.limit)
+            kept = any_kept(home)
+            found = solutions().recall(request.query, limit=request.limit) if kept else ()
         except MemoryUnavailable as error:
             raise PerformerError(str(error), remedy=error.remedy) from error
         return Outcome(data={"solutions": list(found)})

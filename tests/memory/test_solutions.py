@@ -11,7 +11,7 @@ import pytest
 from memory.edge_store import EdgeStore
 from memory.server_store import ServerStore
 from memory.signature import failure_text
-from memory.solutions import SIMILAR, Solutions, open_solutions
+from memory.solutions import SIMILAR, Solutions, any_kept, open_solutions
 from memory.vectors import Json, VectorStore
 
 ROOT = Path(__file__).parents[2]
@@ -179,3 +179,14 @@ def test_the_embedded_store_imports_no_client_of_a_server() -> None:
     )
 
     assert json.loads(ran.stdout) == []
+
+
+def test_that_nothing_is_kept_is_known_without_starting_an_engine(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("JOURNEYMAN_QDRANT_URL", raising=False)
+    assert not any_kept(tmp_path)
+    open_solutions(tmp_path).remember(solution("a.py", HOUR))
+    assert any_kept(tmp_path)
+    monkeypatch.setenv("JOURNEYMAN_QDRANT_URL", "http://127.0.0.1:1")
+    assert any_kept(tmp_path / "other")
