@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import Any, Self, cast
 
 from langchain_core.runnables import RunnableConfig
@@ -39,7 +40,7 @@ from policies.action import ApplyRequest, Effect
 from policies.gate import Circumstances, Gate
 from policies.log import SessionLog
 from policies.masks import ALL_KINDS, Masks
-from policies.packs import builtin
+from policies.packs import Pack, builtin
 from policies.record import Evidence, Record, SessionEnded
 from sandbox.errors import SandboxError, SandboxLost
 from tools import knowledge
@@ -97,17 +98,7 @@ class Session:
         self._redis = redis_server.connect(settings.home)
         self._saver = RedisSaver(self._redis)
         self._recorder = Recorder(self._log, self._masks, self._recorded, self._publish)
-        self._site = Site(
-            Place(
-                session_id=session_id,
-                repo=task.repo,
-                folder=self._folder,
-                kind=task.sandbox,
-                settings=settings.environment,
-                test_command=task.test_command,
-                setup=task.setup,
-            )
-        )
+        self._site = Site(_place(task, settings, self._folder, session_id))
         pack = builtin("baseline")
         gate = Gate([pack], _circumstances(task, settings, models[0]), self._masks)
         self._performers = {
@@ -123,13 +114,18 @@ class Session:
             approve=approve,
         )
         self._hearing = Hearing(self._masked)
-        self._opening = Opening(
-            session_id=session_id,
-            task=task,
+        self._opening = self._open_with(settings, models, gate, pack)
+
+    def _open_with(
+        self, settings: Settings, models: tuple[str, ...], gate: Gate, pack: Pack
+    ) -> Opening:
+        return Opening(
+            session_id=self.id,
+            task=self.task,
             settings=settings,
             models=models,
-            base_url=task.base_url or settings.base_url,
-            past=past,
+            base_url=self.task.base_url or settings.base_url,
+            past=self._past,
             site=self._site,
             gate=gate,
             pack=pack,
@@ -371,6 +367,19 @@ class Session:
         # Who follows live misses a record; the log has it, and the next checkpoint says the rest.
         with contextlib.suppress(MemoryUnavailable):
             live.publish(self._redis, self.id, *texts)
+
+
+def _place(task: Task, settings: Settings, folder: Path, session_id: str) -> Place:
+    """Where a session works, by its task."""
+    return Place(
+        session_id=session_id,
+        repo=task.repo,
+        folder=folder,
+        kind=task.sandbox,
+        settings=settings.environment,
+        test_command=task.test_command,
+        setup=task.setup,
+    )
 
 
 def _circumstances(task: Task, settings: Settings, model: str) -> Circumstances:

@@ -207,7 +207,7 @@ class RedisSaver(BaseCheckpointSaver[str]):
                     writes.add_to(pipe)
                 yield pipe
                 pipe.execute()
-        except BaseException:
+        except BaseException:  # a stop, too, must not lose what a node has done
             with self._turn:
                 self._waiting = sent + self._waiting
             raise
