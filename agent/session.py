@@ -86,7 +86,7 @@ class Session:
         self._graph: Loop | None = None
         self._config: RunnableConfig = {
             "configurable": {"thread_id": session_id},
-            "recursion_limit": 4 * task.limits.steps + 50,
+            "recursion_limit": 3 * task.limits.steps + 50,
         }
         self._budget = Budget(task.limits, session_id=session_id)
         self._ledger = past.ledger if past else Ledger()
@@ -97,7 +97,7 @@ class Session:
         self._log = self._open_log(key)
         self._redis = redis_server.connect(settings.home)
         self._saver = RedisSaver(self._redis)
-        self._recorder = Recorder(self._log, self._masks, self._recorded, self._publish)
+        self._recorder = Recorder(self._log, self._recorded, self._publish)
         self._site = Site(_place(task, settings, self._folder, session_id))
         pack = builtin("baseline")
         gate = Gate([pack], _circumstances(task, settings, models[0]), self._masks)
@@ -139,8 +139,8 @@ class Session:
 
     def _open_log(self, key: bytes) -> SessionLog:
         if self._past:
-            return SessionLog.open(self._folder, key=key, mask=self._masked)
-        return SessionLog.create(self._folder, session_id=self.id, key=key, mask=self._masked)
+            return SessionLog.open(self._folder, key=key, mask=self._masked_data)
+        return SessionLog.create(self._folder, session_id=self.id, key=key, mask=self._masked_data)
 
     @classmethod
     def start(
@@ -287,7 +287,7 @@ class Session:
             if end["outcome"] not in (*RESUMABLE, OUT_OF_BUDGET):
                 return  # it was reached, and only the result was not written
             change: LoopState = {"end": {}, "calls": []}
-            graph.update_state(config, change, as_node="observe")
+            graph.update_state(config, change, as_node="act")
         start: LoopState | None = None if known else {"step": 0, "budget": self._budget.spent()}
         reopened = 0
         with tracing_context(enabled=False):  # a user's tracing account is no way past the gate
@@ -362,6 +362,9 @@ class Session:
 
     def _masked(self, text: str) -> str:
         return self._masks.mask(text, ALL_KINDS)
+
+    def _masked_data(self, data: Any) -> Any:
+        return self._masks.mask_json(data, ALL_KINDS)
 
     def _publish(self, texts: Sequence[str]) -> None:
         # Who follows live misses a record; the log has it, and the next checkpoint says the rest.

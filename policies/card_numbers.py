@@ -9,7 +9,10 @@ from collections.abc import Iterator
 
 from stdnum import luhn
 
-_RUN = re.compile(r"\d(?:[ \-.\u00a0\u2007\u2009\u200a\u202f\u2010\u2011]?\d){12,120}")
+_BETWEEN = r"[ \-.\u00a0\u2007\u2009\u200a\u202f\u2010\u2011]?"
+_DIGITS = re.compile(rf"\d+(?:{_BETWEEN}\d+)*")
+_RUN = re.compile(rf"\d(?:{_BETWEEN}\d){{12,120}}")
+_FEWEST = 13
 _LAYOUTS = frozenset(
     {(n,) for n in range(13, 20)}
     | {(4, 4, 4, 4), (4, 6, 5), (4, 6, 4), (4, 4, 4, 4, 3), (4, 4, 4, 1), (6, 13), (8, 8), (4, 12)}
@@ -23,10 +26,17 @@ def find(text: str) -> Iterator[tuple[int, int, float]]:
     Every window of whole digit groups is tried, so that another number before or behind a card
     does not hide it. Digits of any script count.
     """
-    for run in _RUN.finditer(text):
+    for run in _runs(text):
         before = text[run.start() - 1] if run.start() else " "
         after = text[run.end()] if run.end() < len(text) else " "
         yield from _in_run(run.group(), run.start(), joined=(_joins(before), _joins(after)))
+
+
+def _runs(text: str) -> Iterator[re.Match[str]]:
+    """Stretches of digits that are long enough; each stretch is walked once."""
+    for digits in _DIGITS.finditer(text):
+        if digits.end() - digits.start() >= _FEWEST:
+            yield from _RUN.finditer(text, *digits.span())
 
 
 def _in_run(

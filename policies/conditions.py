@@ -15,9 +15,9 @@ import dataclasses
 import functools
 import re
 import typing
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeAlias
 
 import re2
 from cel_expr_python import cel
@@ -51,7 +51,7 @@ class Condition:
     expression: Any
 
 
-Bound = Mapping[str, Any]
+Bound: TypeAlias = cel.Activation
 """Facts as the engine takes them; made by `bind`."""
 
 
@@ -78,13 +78,10 @@ def bind(facts: Facts) -> Bound:
         EngineError: A text is not whole Unicode, or holds a NUL.
     """
     try:
-        return {
-            f.name: _to_message(getattr(facts, f.name))
-            if not isinstance(getattr(facts, f.name), tuple)
-            else [_to_message(item) for item in getattr(facts, f.name)]
-            for f in dataclasses.fields(facts)
-        }
-    except (ValueError, TypeError) as error:
+        return _environment().Activation(
+            {name: _told(getattr(facts, name)) for name in _fact_names()}
+        )
+    except (ValueError, TypeError, RuntimeError) as error:
         raise EngineError(f"the facts cannot be told to the engine: {error}") from error
 
 
@@ -95,7 +92,7 @@ def evaluate(condition: Condition, facts: Bound) -> bool:
         EngineError: The engine says neither yes nor no.
     """
     try:
-        result = condition.expression.eval(data=facts)
+        result = condition.expression.eval(facts)
     except RuntimeError as error:
         raise EngineError(f"{condition.text!r}: {error}") from error
     value = result.value()
@@ -194,6 +191,17 @@ def _cel_type(hint: Any) -> Any:
 def _message_class(name: str) -> tuple[type[Message], tuple[str, ...]]:
     described = _pool().FindMessageTypeByName(f"{_PACKAGE}.{name}")
     return message_factory.GetMessageClass(described), tuple(described.fields_by_name)
+
+
+@functools.cache
+def _fact_names() -> tuple[str, ...]:
+    return tuple(field.name for field in dataclasses.fields(Facts))
+
+
+def _told(facts: Any) -> Message | list[Message]:
+    if isinstance(facts, tuple):
+        return [_to_message(fact) for fact in facts]
+    return _to_message(facts)
 
 
 def _to_message(fact: Any) -> Message:

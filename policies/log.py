@@ -13,9 +13,10 @@ import os
 import threading
 from collections.abc import Callable
 from contextlib import suppress
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Self
+from typing import Any, Self
 
 from pydantic import JsonValue
 
@@ -61,10 +62,10 @@ from policies.log_format import (
     line_of,
     parse_line,
     plain,
-    seal_envelope,
+    seal,
     seal_head,
 )
-from policies.record import Noticed, Record
+from policies.record import RECORD, Noticed, Record
 
 __all__ = [
     "Envelope",
@@ -72,17 +73,33 @@ __all__ = [
     "LogUnreadable",
     "SessionLog",
     "Verification",
+    "Written",
     "is_written",
     "read",
     "verify",
 ]
 
 
+@dataclass(frozen=True, slots=True)
+class Written:
+    """A record as it stands in the log.
+
+    Attributes:
+        seq: Its number.
+        record: The record, masked.
+        payload: The same as RFC 8785 JSON.
+    """
+
+    seq: int
+    record: Record
+    payload: str
+
+
 class SessionLog:
     """The one writer of a session's log; made by `create` or `open`."""
 
     def __init__(
-        self, folder: Path, log_fd: int, *, head: Head, key: bytes, mask: Callable[[str], str]
+        self, folder: Path, log_fd: int, *, head: Head, key: bytes, mask: Callable[[Any], Any]
     ) -> None:
         self.folder = folder
         self.session_id = head.session_id
@@ -98,7 +115,7 @@ class SessionLog:
 
     @classmethod
     def create(
-        cls, folder: Path, *, session_id: str, key: bytes, mask: Callable[[str], str]
+        cls, folder: Path, *, session_id: str, key: bytes, mask: Callable[[Any], Any]
     ) -> SessionLog:
         """Begin a session's log in a folder that has none.
 
@@ -106,7 +123,8 @@ class SessionLog:
             folder: Made if need be, for the owner's eyes only.
             session_id: At most 128 letters, digits, dots, dashes and underscores.
             key: Seals the head; whoever holds the log alone cannot cut its end unseen.
-            mask: Put to every text before it is written.
+            mask: Put to all that is written: a record's JSON data, a blob's text. It gives back
+                the value itself where nothing is to be masked.
 
         Raises:
             LogError: There is a log already, or the disk refuses.
@@ -132,7 +150,7 @@ class SessionLog:
         return log
 
     @classmethod
-    def open(cls, folder: Path, *, key: bytes, mask: Callable[[str], str]) -> SessionLog:
+    def open(cls, folder: Path, *, key: bytes, mask: Callable[[Any], Any]) -> SessionLog:
         """Go on with a log, also with one that a crash left.
 
         A last line that a crash tore is cut off, and a record says so.
@@ -166,7 +184,7 @@ class SessionLog:
             log.append(Noticed(text=f"A torn last line of the log ({torn} bytes) was cut off."))
         return log
 
-    def append(self, record: Record, *, actor: str = "journeyman", key: str = "") -> Envelope:
+    def append(self, record: Record, *, actor: str = "journeyman", key: str = "") -> Written:
         """Write one record, masked; on disk when this returns, and all before it.
 
         One of a kind in `FOLLOWED` is written, and comes to the disk with the next of another
@@ -182,7 +200,9 @@ class SessionLog:
         """
         with self._turn:
             self._refuse_if_broken()
-            payload = canonical(plain(record.model_dump(mode="json"), self._mask))
+            data = record.model_dump(mode="json")
+            masked = self._mask(data)
+            payload = canonical(plain(masked))
             inline = len(payload) <= INLINE_BYTES
             fields: dict[str, JsonValue] = {
                 "v": VERSION,
@@ -194,12 +214,14 @@ class SessionLog:
                 "actor": actor.encode("utf-8", "backslashreplace").decode(),
                 "digest": digest(payload) if inline else self._keep(payload),
             }
-            envelope = seal_envelope(fields, payload.decode() if inline else None)
-            self._write_line(line_of(envelope), lasting=record.type not in FOLLOWED)
-            self._seq, self._hash = envelope.seq, envelope.hash
+            text = payload.decode()
+            own_hash, line = seal(fields, text if inline else None)
+            self._write_line(line, lasting=record.type not in FOLLOWED)
+            self._seq, self._hash = self._seq + 1, own_hash
             if not self._followed:
                 self._write_head()
-            return envelope
+            written = record if masked is data else RECORD.validate_python(masked)
+            return Written(self._seq, written, text)
 
     def blob(self, data: bytes) -> str:
         """Keep a payload beside the log, masked; returns the digest of what is kept.

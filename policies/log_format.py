@@ -16,7 +16,6 @@ import hashlib
 import hmac
 import json
 import math
-from collections.abc import Callable
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -123,19 +122,19 @@ def _is_usual(value: Any) -> bool:
     return isinstance(value, int) and abs(value) < 2**53
 
 
-def plain(value: JsonValue, mask: Callable[[str], str]) -> Any:
-    """Masked data that surely has a canonical form.
+def plain(value: JsonValue) -> Any:
+    """The data as what surely has a canonical form.
 
     Lone surrogates become escapes that one can see; whole numbers of 2^53 and more, and floats
     that are no number, become text. A whole float is written as a whole number, as the form has it.
     """
     if isinstance(value, str):
         ascii_only = value.isascii()  # the ordinary case, and quick to see
-        return mask(value if ascii_only else value.encode("utf-8", "backslashreplace").decode())
+        return value if ascii_only else value.encode("utf-8", "backslashreplace").decode()
     if isinstance(value, dict):
-        return {plain(k, mask): plain(v, mask) for k, v in value.items()}
+        return {plain(k): plain(v) for k, v in value.items()}
     if isinstance(value, list):
-        return [plain(v, mask) for v in value]
+        return [plain(v) for v in value]
     if isinstance(value, float):
         whole = value.is_integer() and abs(value) < 2**53
         return int(value) if whole else value if math.isfinite(value) else str(value)
@@ -147,9 +146,11 @@ def flat(fields: Any) -> bytes:
     return json.dumps(fields, sort_keys=True, ensure_ascii=False, separators=(",", ":")).encode()
 
 
-def seal_envelope(fields: dict[str, JsonValue], payload: str | None = None) -> Envelope:
-    """An envelope with its hash, from all its other fields."""
-    return Envelope.model_validate({**fields, "hash": _sha256(flat(fields)), "payload": payload})
+def seal(fields: dict[str, JsonValue], payload: str | None = None) -> tuple[str, bytes]:
+    """The hash of an envelope, from all its other fields but the payload; and its line."""
+    own_hash = _sha256(flat(fields))
+    inline = {} if payload is None else {"payload": payload}
+    return own_hash, flat({**fields, "hash": own_hash, **inline}) + b"\n"
 
 
 def hash_is_right(envelope: Envelope) -> bool:
@@ -173,8 +174,8 @@ def parse_line(line: bytes) -> Envelope | None:
 
 def seal_head(session_id: str, seq: int, last_hash: str, *, key: bytes) -> Head:
     """A head sealed with the session's key."""
-    fields = {"v": 1, "session_id": session_id, "seq": seq, "hash": last_hash}
-    return Head.model_validate({**fields, "mac": mac(key, "head", flat(fields))})
+    fields: dict[str, Any] = {"v": 1, "session_id": session_id, "seq": seq, "hash": last_hash}
+    return Head(**fields, mac=mac(key, "head", flat(fields)))
 
 
 def head_is_ours(head: Head, *, key: bytes) -> bool:
@@ -199,7 +200,7 @@ def parse_head(data: bytes) -> Head | None:
 
 def mac(key: bytes, purpose: str, data: bytes) -> str:
     """HMAC-SHA-256 in hex; the purpose keeps a seal of one kind from passing as another."""
-    return hmac.new(key, purpose.encode() + b"\0" + data, hashlib.sha256).hexdigest()
+    return hmac.digest(key, purpose.encode() + b"\0" + data, "sha256").hex()
 
 
 def blob_path(folder: Path, digest: str) -> Path:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import hmac
+import operator
 import re
 from collections.abc import Sequence
 from typing import Any
@@ -79,7 +80,8 @@ class Masks:
     def mask_json(self, value: Any, kinds: frozenset[str]) -> Any:
         """A JSON value of the same shape, every string in it masked, names of fields too.
 
-        A text under a name such as `password` is looked at together with that name.
+        A text under a name such as `password` is looked at together with that name. Where nothing
+        is masked it is the value itself.
 
         Raises:
             TooDeep: It is nested too deep to be looked through.
@@ -92,21 +94,27 @@ class Masks:
         if isinstance(value, str):
             return self.mask(value, kinds)
         if isinstance(value, list):
-            return [self._mask_json(item, kinds, depth=depth + 1) for item in value]
+            items = [self._mask_json(item, kinds, depth=depth + 1) for item in value]
+            return value if all(map(operator.is_, items, value)) else items
         if isinstance(value, dict):
-            return {
+            fields = {
                 self.mask(name, kinds): self._mask_named(name, item, kinds)
                 if isinstance(item, str)
                 else self._mask_json(item, kinds, depth=depth + 1)
                 for name, item in value.items()
             }
+            same = all(map(operator.is_, fields.values(), value.values()))
+            return value if same and fields.keys() == value.keys() else fields
         return value
 
     def _mask_named(self, name: str, text: str, kinds: frozenset[str]) -> str:
         if not is_telling(name):
             return self.mask(text, kinds)
         opening = f'{name} = "'
-        whole = self.mask(f'{opening}{text}"', kinds)
+        quoted = f'{opening}{text}"'
+        whole = self.mask(quoted, kinds)
+        if whole == quoted:
+            return self.mask(text, kinds)
         if whole.startswith(opening) and whole.endswith('"'):
             return self.mask(whole[len(opening) : -1], kinds)
         return self.mask(text, kinds)

@@ -98,7 +98,7 @@ class PlanMade(Frozen):
 
 
 class StepTaken(Frozen):
-    """The loop went through one of its nodes; `tree` is the workspace after it, where it changed."""
+    """The loop enters one of its nodes; `tree` is the key of the work as it is then, where known."""
 
     type: Literal["step_taken"] = "step_taken"
     step: int

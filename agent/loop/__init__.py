@@ -1,1 +1,1 @@
-"""The LangGraph loop: recall, plan, act, observe, verify, remember."""
+"""The LangGraph loop: recall, plan, act, verify, remember."""

@@ -1,10 +1,10 @@
-"""The loop as a LangGraph graph: recall, plan, act, observe, verify, remember.
+"""The loop as a LangGraph graph: recall, plan, act, verify, remember.
 
-    recall -> plan -> act -> observe -> plan ...      the proposer names calls, they are done
-              plan ----------> verify                 the proposer claims to be done
-                               verify -> remember     the evidence is enough
-                               verify -> plan         it is not: the plan is revised
-    any of plan, observe, verify may end the run.
+    recall -> plan -> act -> plan ...      the proposer names calls, they are done and observed
+              plan -> verify               the proposer claims to be done
+                      verify -> remember   the evidence is enough
+                      verify -> plan       it is not: the plan is revised
+    any of plan, act, verify may end the run.
 
 Each arrow is a checkpoint. The state is plain JSON data, and small: what actions brought lies in
 the session's log and is looked up by key. The nodes are in `agent/loop/nodes.py`.
@@ -30,14 +30,12 @@ def build(nodes: Nodes, saver: BaseCheckpointSaver[Any]) -> Loop:
     graph.add_node("recall", nodes.recall)
     graph.add_node("plan", nodes.plan)
     graph.add_node("act", nodes.act)
-    graph.add_node("observe", nodes.observe)
     graph.add_node("verify", nodes.verify)
     graph.add_node("remember", nodes.remember)
     graph.add_edge(START, "recall")
     graph.add_edge("recall", "plan")
     graph.add_conditional_edges("plan", after_plan, ["act", "verify", "plan", END])
-    graph.add_edge("act", "observe")
-    graph.add_conditional_edges("observe", after_observe, ["plan", "verify", END])
+    graph.add_conditional_edges("act", after_act, ["plan", "verify", END])
     graph.add_conditional_edges("verify", after_verify, ["remember", "plan", END])
     graph.add_edge("remember", END)
     return graph.compile(checkpointer=saver)
@@ -52,7 +50,7 @@ def after_plan(state: LoopState) -> str:
     return "verify" if state.get("claim") else "plan"
 
 
-def after_observe(state: LoopState) -> str:
+def after_act(state: LoopState) -> str:
     """Verify a claim that came with calls; otherwise let the proposer go on."""
     if state.get("end"):
         return END

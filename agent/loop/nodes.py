@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import Any, Protocol
@@ -110,7 +110,7 @@ class Nodes:
     def plan(self, state: LoopState) -> LoopState:
         """Ask the proposer what to do next; the first time, and when it must, for the plan."""
         step = state["step"] + 1
-        self._enter(step, "plan")
+        self._enter(step, "plan", work=state.get("work", ""))
         self.workbench.begin_step(step)
         try:
             self.budget.take_step()
@@ -157,7 +157,10 @@ class Nodes:
         return change
 
     def act(self, state: LoopState) -> LoopState:
-        """Do the calls, in order, through the workbench; a claim beside a refused edit is dropped."""
+        """Do the calls, in order, through the workbench, and notice when they go in circles.
+
+        A claim beside a refused edit is dropped.
+        """
         self._enter(state["step"], "act")
         self.workbench.begin_step(state["step"], index=state["index"])
         done, refused = [], False
@@ -173,7 +176,9 @@ class Nodes:
         # Kept before the checkpoint that says so: whoever goes on finds both or neither.
         work = self.workspace.keep()
         change: LoopState = {"done": done, "index": self.workbench.next_index, "work": work}
-        return change | {"claim": {}} if refused else change
+        if refused:
+            change["claim"] = {}
+        return change | self._observe(state, done)
 
     def _succeeded(self, key: str) -> bool:
         observation = self.workbench.observation(key)
@@ -190,11 +195,10 @@ class Nodes:
             return str(error)
         return tool.to_text(observation)
 
-    def observe(self, state: LoopState) -> LoopState:
-        """Notice when the run goes in circles."""
-        self._enter(state["step"], "observe", work=state["work"])
-        calls = [done["call"] for done in state["done"]]
-        texts = [done["text"] for done in state["done"]]
+    def _observe(self, state: LoopState, done: Sequence[dict[str, Any]]) -> LoopState:
+        """What follows when the run goes in circles."""
+        calls = [one["call"] for one in done]
+        texts = [one["text"] for one in done]
         stuck, advice = note(state.get("stuck", {}), calls, texts)
         change: LoopState = {"stuck": stuck, "calls": []}
         if advice == "stop":

@@ -16,6 +16,7 @@ from decimal import Decimal
 from typing import Any, TypeAlias
 
 from langchain_core.messages import AIMessageChunk, BaseMessage
+from langchain_core.prompt_values import ChatPromptValue
 from langsmith import tracing_context
 
 from agent.models import names, prices
@@ -300,10 +301,12 @@ class ModelClient:
         pieces: list[AIMessageChunk] = []
         if question.heard is not None:
             question.heard("")
+        # A list would be walked and copied at each call.
+        prompt = ChatPromptValue.model_construct(messages=question.prompt)
         try:
             # A tracing variable in the user's environment must not send prompts past the gate.
             with tracing_context(enabled=False):
-                for said in self._model.stream(question.prompt, timeout=left, **options):
+                for said in self._model.stream(prompt, timeout=left, **options):
                     pieces.append(piece := as_piece(said))
                     if question.heard is not None and (text := str(piece.text)):
                         question.heard(text)

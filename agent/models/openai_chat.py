@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from itertools import takewhile
 from typing import Any
 
@@ -28,18 +28,38 @@ class _Completions:
 
     def __init__(self, client: openai.OpenAI) -> None:
         self._client = client
+        self._written: list[tuple[object, bytes]] = []
 
     def create(
         self, *, timeout: float, extra_body: Mapping[str, Any], **body: Any
     ) -> openai.Stream[object]:
         return self._client.post(
             "/chat/completions",
-            body={**body, **extra_body},
+            content=self._json({**body, **extra_body}),
             options={"timeout": timeout},
             cast_to=object,
             stream=True,
             stream_cls=openai.Stream[object],
         )
+
+    def _json(self, body: dict[str, Any]) -> bytes:
+        """The body; a message that was sent before is not written anew."""
+        messages = body.pop("messages")
+        known = _unchanged(self._written, messages)
+        new = [(message, _written(message)) for message in messages[known:]]
+        self._written = [*self._written[:known], *new]
+        whole = b",".join(text for _, text in self._written)
+        return b'%s,"messages":[%s]}' % (_written(body)[:-1], whole)
+
+
+def _unchanged(before: Sequence[tuple[object, object]], now: Sequence[object]) -> int:
+    """How many things at the beginning are the same as before, each with what was made of it."""
+    pairs = zip(before, now, strict=False)
+    return sum(1 for _ in takewhile(lambda pair: pair[0][0] is pair[1], pairs))
+
+
+def _written(value: object) -> bytes:
+    return json.dumps(value, ensure_ascii=False, separators=(",", ":"), allow_nan=False).encode()
 
 
 class _Chat(ChatOpenAI):
@@ -66,8 +86,7 @@ class _Chat(ChatOpenAI):
     def _from_before(self, input_: LanguageModelInput, **kwargs: Any) -> dict[str, Any]:
         """The payload; what was made of a message for the call before is not made again."""
         messages = self._convert_input(input_).to_messages()
-        pairs = zip(self._told, messages, strict=False)
-        known = sum(1 for _ in takewhile(lambda pair: pair[0][0] is pair[1], pairs))
+        known = _unchanged(self._told, messages)
         payload = super()._get_request_payload(messages[known:], **kwargs)
         if "messages" not in payload:  # for responses, which are not one for one
             return super()._get_request_payload(messages, **kwargs) if known else payload

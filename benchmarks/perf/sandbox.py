@@ -79,7 +79,7 @@ def workbench(sandbox: Sandbox) -> Iterator[Workbench]:
             Path(folder) / SESSION,
             session_id=SESSION,
             key=key,
-            mask=lambda text: masks.mask(text, ALL_KINDS),
+            mask=lambda data: masks.mask_json(data, ALL_KINDS),
         ) as log,
     ):
         bench = Workbench(

@@ -10,12 +10,20 @@ from __future__ import annotations
 
 import functools
 import posixpath
-from fnmatch import fnmatchcase
+import re
+from collections.abc import Callable, Iterable
+from fnmatch import fnmatchcase, translate
 
 from policies.texts import names
 
 UNKNOWN = "\ufffd"
 """Stands in a path for a part that is not known."""
+
+
+def _one_of(globs: Iterable[str]) -> Callable[[str], object]:
+    """Whether a name fits one of the patterns, as one look."""
+    return re.compile("|".join(map(translate, globs))).match
+
 
 _SECRET_NAMES = names(
     ".env .envrc .env.local .env.dev .env.development .env.prod .env.production .env.staging "
@@ -24,24 +32,15 @@ _SECRET_NAMES = names(
     "service-account.json secrets.yml secrets.yaml secrets.json secrets.toml .terraformrc "
     "terraform.tfstate master.key .boto"
 )
-_SECRET_GLOBS = ("*.pem", "*.key", "*.p12", "*.pfx", "*.jks", "*.keystore", "*.kdbx", "*.env")
+_is_secret_kind = _one_of(names("*.pem *.key *.p12 *.pfx *.jks *.keystore *.kdbx *.env"))
 _SECRET_FOLDERS = names(
     ".ssh .aws .gnupg .docker/config.json .kube/config .azure/accesstokens.json .config/gcloud "
     ".config/gh .config/git/credentials run/secrets .password-store .secrets secrets etc/shadow "
     "etc/gshadow etc/sudoers etc/sudoers.d"
 )
 """A place that is one of these or lies below one."""
-_PUBLIC = (
-    "*.pub",
-    "known_hosts",
-    "*.example",
-    "*.sample",
-    "*.template",
-    "*.dist",
-    "*.md",
-    "*.py",
-    "example*",
-    "sample*",
+_is_public = _one_of(
+    names("*.pub known_hosts *.example *.sample *.template *.dist *.md *.py example* sample*")
 )
 _TEST_FOLDERS = frozenset(
     names("test tests testing testdata test_data fixtures fixture examples example docs doc certs")
@@ -88,9 +87,11 @@ _BUILD_NAMES = frozenset(
         "directory.build.props directory.build.targets hatch_build.py pdm_build.py"
     )
 )
-_DEPENDENCY_GLOBS = names(
-    "requirements*.txt constraints*.txt *.lock package-lock.json go.mod go.sum cargo.toml "
-    "pipfile environment.yml pnpm-lock.yaml"
+_is_dependency = _one_of(
+    names(
+        "requirements*.txt constraints*.txt *.lock package-lock.json go.mod go.sum cargo.toml "
+        "pipfile environment.yml pnpm-lock.yaml"
+    )
 )
 _EVERYBODYS = names("/tmp/ /dev/null /dev/stdout /dev/stderr /dev/stdin /dev/tty /dev/fd/")  # noqa: S108  named to be judged, not to be written
 _READABLE = names(
@@ -143,7 +144,7 @@ def classify(path: str) -> tuple[str, ...]:
         "build": name in _BUILD_NAMES
         or bool(set(parts[:-1]) & set(_BUILD_FOLDERS))
         or name.endswith((".mk", ".cmake", ".gradle")),
-        "dependency": any(fnmatchcase(name, glob) for glob in _DEPENDENCY_GLOBS),
+        "dependency": bool(_is_dependency(name)),
         "test": bool(set(parts) & {"test", "tests"}) or name.startswith("test_"),
         "socket": name.endswith(".sock"),
         "device": folded.startswith("dev/")
@@ -168,21 +169,26 @@ def _git_classes(parts: list[str]) -> tuple[str, ...]:
 
 
 def _is_secret(folded: str, name: str, parts: list[str]) -> bool:
-    if any(fnmatchcase(name, public) for public in _PUBLIC):
+    if _is_public(name):
         return False
-    if name in _SECRET_NAMES or any(_is_glob_of(name, secret) for secret in _SECRET_NAMES):
+    if name in _SECRET_NAMES:
+        return True
+    if _has_wildcard(name) and any(_is_glob_of(name, secret) for secret in _SECRET_NAMES):
         return True
     if any(f"/{folder}/" in f"/{folded}/" for folder in _SECRET_FOLDERS):
         return True
     if set(parts[:-1]) & _TEST_FOLDERS:
         # Certificates among tests are made for tests; what is in them is masked all the same.
         return False
-    return any(fnmatchcase(name, glob) for glob in _SECRET_GLOBS) and name not in {"*", ".*"}
+    return bool(_is_secret_kind(name)) and name not in {"*", ".*"}
+
+
+_has_wildcard = re.compile(f"[*?\\[{UNKNOWN}]").search
 
 
 def _is_glob_of(pattern: str, name: str) -> bool:
     """Whether a shell would expand the pattern to that name; an unknown part matches anything."""
-    if not any(c in pattern for c in f"*?[{UNKNOWN}"):
+    if not _has_wildcard(pattern):
         return False
     loose = pattern.replace(UNKNOWN, "*").replace("[^", "[!")
     said = sum(c.isalnum() for c in loose)

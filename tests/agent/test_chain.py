@@ -46,9 +46,9 @@ class Room:
         self.folder, begun = folder, folder.exists()
         past = read_past(folder) if begun else None
         self.log = (
-            SessionLog.open(folder, key=key, mask=str)
+            SessionLog.open(folder, key=key, mask=lambda data: data)
             if begun
-            else SessionLog.create(folder, session_id="s", key=key, mask=str)
+            else SessionLog.create(folder, session_id="s", key=key, mask=lambda data: data)
         )
         self.stopped = False
         self.budget = Budget(Limits.model_validate(limits))

@@ -13,7 +13,7 @@ from tests.model_server import Call, ModelServer, Turn, texts
 from tests.sessions import FIXTURES, Watched, copy_fixture, copy_red_test, run
 
 MODEL = "openai-compatible/scripted"
-NODES = {"recall", "plan", "act", "observe", "verify", "remember"}
+NODES = {"recall", "plan", "act", "verify", "remember"}
 FAILING = "tests/test_levels.py::test_a_shelf_at_its_minimum_is_not_ordered"
 
 

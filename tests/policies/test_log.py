@@ -22,7 +22,7 @@ from policies import log_files, log_format
 from policies.action import Action, Observation, ShellRequest, Verdict
 from policies.detectors import sample
 from policies.log import LogError, LogUnreadable, SessionLog, read, verify
-from policies.log_format import head_bytes, line_of, parse_line, seal_envelope, seal_head
+from policies.log_format import head_bytes, line_of, parse_line, seal, seal_head
 from policies.masks import ALL_KINDS, Masks
 from policies.record import ActionDone, ActionJudged, Noticed, Said, SessionEnded, StepTaken
 
@@ -31,11 +31,11 @@ GOLDEN = Path(__file__).parent / "golden" / "log-v1"
 GOLDEN_KEY = b"golden" * 6
 
 
-def unmasked(text: str) -> str:
-    return text
+def unmasked(data: Any) -> Any:
+    return data
 
 
-def new_log(folder: Path, mask: Callable[[str], str] = unmasked) -> SessionLog:
+def new_log(folder: Path, mask: Callable[[Any], Any] = unmasked) -> SessionLog:
     return SessionLog.create(folder, session_id="s1", key=KEY, mask=mask)
 
 
@@ -132,7 +132,8 @@ def rewrite_one(folder: Path) -> None:
     fields = json.loads(those[2])
     del fields["hash"]
     fields["actor"] = "somebody else"
-    put(folder, [*those[:2], seal_envelope(fields).model_dump_json().encode() + b"\n", *those[3:]])
+    line = json.dumps(json.loads(seal(fields)[1])).encode() + b"\n"
+    put(folder, [*those[:2], line, *those[3:]])
 
 
 def rewrite_canonically(folder: Path) -> None:
@@ -140,7 +141,7 @@ def rewrite_canonically(folder: Path) -> None:
     fields = json.loads(those[2])
     del fields["hash"]
     fields["actor"] = "somebody else"
-    put(folder, [*those[:2], line_of(seal_envelope(fields)), *those[3:]])
+    put(folder, [*those[:2], seal(fields)[1], *those[3:]])
 
 
 def drop_one(folder: Path) -> None:
@@ -316,11 +317,13 @@ def test_no_secret_of_a_record_or_a_blob_reaches_the_disk(tmp_path: Path) -> Non
     action = Action(
         session_id="s1", step=0, index=0, tool="shell", request=ShellRequest(command=f"x {secret}")
     )
-    with new_log(tmp_path / "s1", mask=lambda t: masks.mask(t, ALL_KINDS)) as log:
+    with new_log(tmp_path / "s1", mask=lambda d: masks.mask_json(d, ALL_KINDS)) as log:
         log.append(ActionJudged(action=action, verdict=Verdict(decision="allow", rule="r")))
-        log.append(SessionEnded(result={"deep": [{secret: ["a", secret]}]}))
+        written = log.append(SessionEnded(result={"deep": [{secret: ["a", secret]}]}))
         kept = log.read_blob(log.blob(f"out: {secret}\n".encode() + b"\xff\xfe"))
     assert kept.endswith(b"\xff\xfe")
+    assert [record for _, record in read(tmp_path / "s1")][-1] == written.record
+    assert secret not in written.payload
     for path in (tmp_path / "s1").rglob("*"):
         assert path.is_dir() or secret.encode() not in path.read_bytes()
     assert verify(tmp_path / "s1", key=KEY).whole
@@ -411,7 +414,7 @@ import sys
 from pathlib import Path
 from policies.log import SessionLog
 from policies.record import Said
-log = SessionLog.create(Path(sys.argv[1]), session_id="s1", key=sys.argv[2].encode(), mask=str)
+log = SessionLog.create(Path(sys.argv[1]), session_id="s1", key=sys.argv[2].encode(), mask=lambda d: d)
 for step in range(100000):
     log.append(Said(step=step, text="x" * 3000))
     print(step, flush=True)
@@ -544,5 +547,5 @@ PLAIN = st.recursive(
 @example({"\ue000": 1, "\U00010000": 2})
 @given(PLAIN)
 def test_the_quick_way_to_the_canonical_form_is_the_canonical_form(value: Any) -> None:
-    value = log_format.plain(value, unmasked)
+    value = log_format.plain(value)
     assert log_format.canonical(value) == rfc8785.dumps(value)

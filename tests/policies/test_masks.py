@@ -86,6 +86,16 @@ def test_json_keeps_its_shape_and_no_string_in_it_its_secret() -> None:
     assert json.loads(masks.unmask(json.dumps(masked))) == value
 
 
+def test_json_with_nothing_to_mask_is_itself_and_what_is_masked_leaves_it_as_it_was() -> None:
+    masks = Masks(KEY)
+    clean = {"password": "none", "calls": [{"tool_call_id": "call_1", "n": [1, 2.5, None]}]}
+    assert masks.mask_json(clean, ALL_KINDS) is clean
+    value = {"kept": clean, "list": [value_of("token")]}
+    masked = masks.mask_json(value, ALL_KINDS)
+    assert masked["kept"] is clean
+    assert value["list"] == [value_of("token")] != masked["list"]
+
+
 def test_a_text_under_a_name_that_tells_is_masked_with_that_name() -> None:
     masks = Masks(KEY)
     value = {"db": {"password": value_of("password")}, "note": value_of("password")}
