@@ -11,6 +11,7 @@ the workbench, the stores, the proposer, and runs the loop over them.
 from __future__ import annotations
 
 import contextlib
+import gc
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Self, cast
@@ -289,7 +290,14 @@ class Session:
             change: LoopState = {"end": {}, "calls": []}
             graph.update_state(config, change, as_node="act")
         start: LoopState | None = None if known else {"step": 0, "budget": self._budget.spent()}
-        reopened = 0
+        gc.freeze()  # all that was loaded to begin is needed to the end: the collector need not look
+        try:
+            self._invoke(graph, start)
+        finally:
+            gc.unfreeze()
+
+    def _invoke(self, graph: Loop, start: LoopState | None) -> None:
+        config, reopened = self._config, 0
         with tracing_context(enabled=False):  # a user's tracing account is no way past the gate
             while True:
                 try:

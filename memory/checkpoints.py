@@ -19,9 +19,9 @@ from __future__ import annotations
 import asyncio
 import random
 import threading
-from collections.abc import AsyncIterator, Iterable, Iterator, Sequence
+from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any, cast
 from urllib.parse import quote, unquote
 
@@ -50,20 +50,33 @@ THREADS = b"jm1:threads"
 EMPTY = "empty"
 
 
-@dataclass(slots=True)
+@dataclass(frozen=True, slots=True)
 class _TaskWrites:
-    """What a task wrote: the `first` of a field stays as it is, of others the last one."""
+    """What a task wrote, as (index, channel, value); negative indices are LangGraph's own."""
 
     thread: str
     key: bytes
-    first: dict[bytes, bytes] = field(default_factory=dict)
-    last: dict[bytes, bytes] = field(default_factory=dict)
+    task: str
+    path: str
+    writes: list[tuple[int, str, Any]]
 
-    def add_to(self, pipe: redis.client.Pipeline) -> None:
-        for name, record in self.first.items():
-            pipe.hsetnx(self.key, cast("Any", name), cast("Any", record))
-        if self.last:
-            pipe.hset(self.key, mapping=cast("dict[Any, Any]", self.last))
+    def are_held_by(self, key: bytes, values: Mapping[str, Any]) -> bool:
+        """Whether the checkpoint that follows the one of that key tells all of it by its values."""
+        return self.key == key and all(
+            index >= 0 and channel in values for index, channel, _ in self.writes
+        )
+
+    def add_to(self, pipe: redis.client.Pipeline, serde: SerializerProtocol) -> None:
+        last: dict[Any, Any] = {}
+        for index, channel, value in self.writes:
+            name = _field(self.task, str(index))
+            record = ormsgpack.packb([self.path, channel, *serde.dumps_typed(value)])
+            if index < 0:
+                last[name] = record
+            else:  # the first stays as it is
+                pipe.hsetnx(self.key, cast("Any", name), cast("Any", record))
+        if last:
+            pipe.hset(self.key, mapping=last)
         pipe.sadd(_key(self.thread, "k"), self.key)
         pipe.sadd(THREADS, quote(self.thread, safe=""))
 
@@ -154,7 +167,8 @@ class RedisSaver(BaseCheckpointSaver[str]):
             for channel, version in new_versions.items()
         }
         member = _field(namespace, checkpoint["id"])
-        with self._sending() as pipe:
+        before = _key(thread, "w:") + _field(namespace, get_checkpoint_id(config) or "")
+        with self._sending(lambda writes: not writes.are_held_by(before, values)) as pipe:
             if blobs:
                 pipe.hset(_key(thread, "b"), mapping=cast("dict[Any, Any]", blobs))
             pipe.hset(_key(thread, "c"), member, ormsgpack.packb(record))
@@ -172,23 +186,22 @@ class RedisSaver(BaseCheckpointSaver[str]):
     ) -> None:
         """Keep what a finished task of a step wrote, so that only unfinished ones run again.
 
-        It goes out with the checkpoint that follows, or with a task that was interrupted or
-        failed: a process that is killed in between does the step again.
+        It goes out with a task that was interrupted or failed, or with the checkpoint that follows,
+        unless that one holds it as values: a process that is killed in between does the step again.
 
         Raises:
             CheckpointRefused: A task wrote what could not be read back.
         """
         thread, namespace = _place(config)
         member = _field(namespace, config["configurable"]["checkpoint_id"])
-        waiting = _TaskWrites(thread, _key(thread, "w:") + member)
-        for position, (channel, value) in enumerate(writes):
-            index = WRITES_IDX_MAP.get(channel, position)
-            record = ormsgpack.packb([task_path, channel, *self.serde.dumps_typed(value)])
-            kept = waiting.first if index >= 0 else waiting.last
-            kept[_field(task_id, str(index))] = record
+        placed = [
+            (WRITES_IDX_MAP.get(channel, position), channel, value)
+            for position, (channel, value) in enumerate(writes)
+        ]
+        waiting = _TaskWrites(thread, _key(thread, "w:") + member, task_id, task_path, placed)
         with self._turn:
             self._waiting.append(waiting)
-        if waiting.last or not writes:
+        if not placed or any(index < 0 for index, _, _ in placed):
             self._send_waiting()
 
     def _send_waiting(self) -> None:
@@ -197,19 +210,21 @@ class RedisSaver(BaseCheckpointSaver[str]):
                 pass
 
     @contextmanager
-    def _sending(self) -> Iterator[redis.client.Pipeline]:
+    def _sending(
+        self, is_needed: Callable[[_TaskWrites], bool] = lambda _: True
+    ) -> Iterator[redis.client.Pipeline]:
         """A transaction that begins with the writes that wait; a failure lets them wait on."""
         with self._turn:
-            sent, self._waiting = self._waiting, []
+            waiting, self._waiting = self._waiting, []
         try:
             with explained(self.client), self.client.pipeline(transaction=True) as pipe:
-                for writes in sent:
-                    writes.add_to(pipe)
+                for writes in filter(is_needed, waiting):
+                    writes.add_to(pipe, self.serde)
                 yield pipe
                 pipe.execute()
         except BaseException:  # a stop, too, must not lose what a node has done
             with self._turn:
-                self._waiting = sent + self._waiting
+                self._waiting = waiting + self._waiting
             raise
 
     @override

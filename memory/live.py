@@ -13,23 +13,22 @@ import redis
 
 from memory.redis_server import explained
 
-KEPT_TEXTS = 1000
+KEPT_ENTRIES = 1000
 KEPT_S = 3600
 BLOCK_MS = 1000
 """Shorter than the client's own time-out."""
 
 
 def publish(client: redis.Redis, session_id: str, *texts: str) -> None:
-    """Add texts to the session's stream, in one message to the server.
+    """Add texts to the session's stream, as one entry of it.
 
     Raises:
         MemoryUnavailable: Redis is out of reach.
     """
     key = _key(session_id)
     with explained(client), client.pipeline(transaction=False) as pipe:
-        for text in texts:
-            said = text.encode(errors="replace")
-            pipe.xadd(key, {"text": said}, maxlen=KEPT_TEXTS, approximate=True)
+        said = {str(n): text.encode(errors="replace") for n, text in enumerate(texts)}
+        pipe.xadd(key, cast("Any", said), maxlen=KEPT_ENTRIES, approximate=True)
         pipe.expire(key, KEPT_S)
         pipe.execute()
 
@@ -37,12 +36,12 @@ def publish(client: redis.Redis, session_id: str, *texts: str) -> None:
 def follow(
     client: redis.Redis, session_id: str, after: str = "0", *, wait_s: float = 1.0
 ) -> Iterator[tuple[str, str]]:
-    """Texts of the session as they come, each with its id; ends when `wait_s` brought none.
+    """Texts of the session as they come, each with its entry's id; ends when `wait_s` brought none.
 
     Args:
         client: As `memory.redis_server.connect` makes it.
         session_id: Whose.
-        after: The id of the last text that was seen; `0` for all that are kept.
+        after: The id of the last entry that was seen; `0` for all that are kept.
         wait_s: Seconds of silence after which it ends; go on by calling it with the last id.
 
     Raises:
@@ -55,7 +54,8 @@ def follow(
         for _, entries in cast("list[Any]", found or []):
             for entry_id, fields in entries:
                 after = entry_id.decode()
-                yield after, fields[b"text"].decode()
+                for text in fields.values():
+                    yield after, text.decode()
             deadline = time.monotonic() + wait_s
 
 

@@ -52,12 +52,10 @@ from policies.log_format import (
     LOG,
     VERSION,
     Envelope,
-    Head,
     LogError,
     LogUnreadable,
     blob_path,
     canonical,
-    head_bytes,
     head_is_ours,
     line_of,
     parse_line,
@@ -99,17 +97,24 @@ class SessionLog:
     """The one writer of a session's log; made by `create` or `open`."""
 
     def __init__(
-        self, folder: Path, log_fd: int, *, head: Head, key: bytes, mask: Callable[[Any], Any]
+        self,
+        folder: Path,
+        log_fd: int,
+        *,
+        session_id: str,
+        last: tuple[int, str],
+        key: bytes,
+        mask: Callable[[Any], Any],
     ) -> None:
         self.folder = folder
-        self.session_id = head.session_id
+        self.session_id = session_id
         self._key = key
         self._mask = mask
         self._log_fd = log_fd
         self._head_fd = os.open(folder / HEAD, os.O_RDWR | os.O_CREAT, 0o600)
         self._size = os.fstat(log_fd).st_size
         self._followed = False
-        self._seq, self._hash = head.seq, head.hash
+        self._seq, self._hash = last
         self._broken = ""
         self._turn = threading.Lock()
 
@@ -141,9 +146,7 @@ class SessionLog:
         except OSError as error:
             raise refused(folder, error) from error
         lock(fd, folder / LOG)
-        log = cls(
-            folder, fd, head=seal_head(session_id, -1, FIRST_PREV, key=key), key=key, mask=mask
-        )
+        log = cls(folder, fd, session_id=session_id, last=(-1, FIRST_PREV), key=key, mask=mask)
         log._write_head()
         for made in (folder, folder.parent):
             sync_folder(made)
@@ -168,10 +171,10 @@ class SessionLog:
             ) from error
         lock(fd, folder / LOG)
         try:
-            head, torn, size = _last_good(folder, key=key)
+            session_id, last, torn, size = _last_good(folder, key=key)
             if torn:
                 os.ftruncate(fd, size)
-            log = cls(folder, fd, head=head, key=key, mask=mask)
+            log = cls(folder, fd, session_id=session_id, last=last, key=key, mask=mask)
         except OSError as error:
             os.close(fd)
             raise refused(folder, error) from error
@@ -365,15 +368,15 @@ class SessionLog:
     def _write_head(self) -> None:
         head = seal_head(self.session_id, self._seq, self._hash, key=self._key)
         try:
-            os.pwrite(self._head_fd, head_bytes(head), 0)
+            os.pwrite(self._head_fd, head, 0)
             os.fdatasync(self._head_fd)
         except OSError as error:
             self._broken = "its head could not be written"
             raise refused(self.folder / HEAD, error) from error
 
 
-def _last_good(folder: Path, *, key: bytes) -> tuple[Head, int, int]:
-    """The head to go on from, how many bytes of no use follow, and where they begin."""
+def _last_good(folder: Path, *, key: bytes) -> tuple[str, tuple[int, str], int, int]:
+    """Whose log it is, the number and hash to go on from, how many bytes of no use follow, and where."""
     remedy = f"`journeyman log verify {folder.name}` says all that is wrong"
     lines = read_lines(folder)
     envelopes, wrong = check_chain(lines.whole)
@@ -394,7 +397,7 @@ def _last_good(folder: Path, *, key: bytes) -> tuple[Head, int, int]:
             f"the log in {folder} does not end where its head says: last {seq}, head {head.seq}",
             remedy=remedy,
         )
-    return seal_head(head.session_id, seq, last_hash, key=key), len(lines.torn), lines.size
+    return head.session_id, (seq, last_hash), len(lines.torn), lines.size
 
 
 def _blanked(line: bytes, name: str) -> bytes:

@@ -172,10 +172,10 @@ def parse_line(line: bytes) -> Envelope | None:
     return envelope if line_of(envelope) == line + b"\n" else None
 
 
-def seal_head(session_id: str, seq: int, last_hash: str, *, key: bytes) -> Head:
-    """A head sealed with the session's key."""
-    fields: dict[str, Any] = {"v": 1, "session_id": session_id, "seq": seq, "hash": last_hash}
-    return Head(**fields, mac=mac(key, "head", flat(fields)))
+def seal_head(session_id: str, seq: int, last_hash: str, *, key: bytes) -> bytes:
+    """A head sealed with the session's key, as it lies in its file."""
+    fields = {"v": 1, "session_id": session_id, "seq": seq, "hash": last_hash}
+    return _filled({**fields, "mac": mac(key, "head", flat(fields))})
 
 
 def head_is_ours(head: Head, *, key: bytes) -> bool:
@@ -184,18 +184,17 @@ def head_is_ours(head: Head, *, key: bytes) -> bool:
     return hmac.compare_digest(expected, head.mac)
 
 
-def head_bytes(head: Head) -> bytes:
-    """The head as it lies in its file, filled up with spaces to `HEAD_BYTES`."""
-    return flat(head.model_dump()).ljust(HEAD_BYTES - 1) + b"\n"
-
-
 def parse_head(data: bytes) -> Head | None:
     """The head of its file's bytes; None where they are not one."""
     try:
         head = Head.model_validate(json.loads(data))
     except (ValueError, ValidationError, RecursionError):
         return None
-    return head if head_bytes(head) == data else None
+    return head if _filled(head.model_dump()) == data else None
+
+
+def _filled(fields: dict[str, Any]) -> bytes:
+    return flat(fields).ljust(HEAD_BYTES - 1) + b"\n"
 
 
 def mac(key: bytes, purpose: str, data: bytes) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import operator
 from collections.abc import Iterator, Mapping, Sequence
 from itertools import takewhile
 from typing import Any
@@ -46,16 +47,15 @@ class _Completions:
         """The body; a message that was sent before is not written anew."""
         messages = body.pop("messages")
         known = _unchanged(self._written, messages)
-        new = [(message, _written(message)) for message in messages[known:]]
-        self._written = [*self._written[:known], *new]
-        whole = b",".join(text for _, text in self._written)
+        self._written[known:] = [(message, _written(message)) for message in messages[known:]]
+        whole = b",".join(map(operator.itemgetter(1), self._written))
         return b'%s,"messages":[%s]}' % (_written(body)[:-1], whole)
 
 
 def _unchanged(before: Sequence[tuple[object, object]], now: Sequence[object]) -> int:
     """How many things at the beginning are the same as before, each with what was made of it."""
-    pairs = zip(before, now, strict=False)
-    return sum(1 for _ in takewhile(lambda pair: pair[0][0] is pair[1], pairs))
+    same = map(operator.is_, map(operator.itemgetter(0), before), now)
+    return sum(1 for _ in takewhile(bool, same))
 
 
 def _written(value: object) -> bytes:
@@ -90,8 +90,8 @@ class _Chat(ChatOpenAI):
         payload = super()._get_request_payload(messages[known:], **kwargs)
         if "messages" not in payload:  # for responses, which are not one for one
             return super()._get_request_payload(messages, **kwargs) if known else payload
-        payload["messages"] = [*(one for _, one in self._told[:known]), *payload["messages"]]
-        self._told = list(zip(messages, payload["messages"], strict=True))
+        self._told[known:] = zip(messages[known:], payload["messages"], strict=True)
+        payload["messages"] = [*map(operator.itemgetter(1), self._told)]
         return payload
 
 

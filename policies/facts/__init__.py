@@ -208,7 +208,8 @@ def _texts(request: Request, files: list[patch.PatchFile]) -> list[_Text]:
     if isinstance(request, CandidatesRequest):
         return [_Text("write", c.new, c.old, c.path) for edits in request.candidates for c in edits]
     where, told = _told(request)
-    return [_Text(where, "\n".join(told))] if told else []
+    # One by one, as they are masked, too: what was found in a text is remembered with it.
+    return [_Text(where, one) for one in told]
 
 
 def _told(request: Request) -> tuple[str, list[str]]:
@@ -220,7 +221,7 @@ def _told(request: Request) -> tuple[str, list[str]]:
         case PythonRequest():
             told = "code", [request.code]
         case GitRequest():
-            told = "command", list(request.arguments)
+            told = "command", ["\n".join(request.arguments)]
         case ModelRequest():
             told = "prompt", [t for m in request.messages for t in texts.strings(dict(m))]
         case RecallRequest():

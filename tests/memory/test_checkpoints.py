@@ -182,19 +182,21 @@ def test_pending_writes_come_back_in_the_order_of_the_task_paths(
     ]
 
 
-def test_writes_go_out_with_the_next_checkpoint_in_one_transaction(
+def test_writes_go_out_with_the_next_checkpoint_unless_it_holds_all_of_a_task_as_values(
     redis_client: redis.Redis,
 ) -> None:
     saver, other = RedisSaver(redis_client), RedisSaver(redis_client)
     config = put(saver, thread(), n=1)
-    saver.put_writes(config, [("n", 2)], "task")
+    saver.put_writes(config, [("n", 2)], "all of it")
+    saver.put_writes(config, [("n", 2), ("gone", 3)], "not all")
     held = other.get_tuple(config)
     put(saver, config, n=2)
     sent = other.get_tuple(config)
 
     assert held is not None
     assert sent is not None
-    assert (held.pending_writes, sent.pending_writes) == ([], [("task", "n", 2)])
+    assert held.pending_writes == []
+    assert sent.pending_writes == [("not all", "n", 2), ("not all", "gone", 3)]
 
 
 def test_writes_of_an_interrupted_task_go_out_at_once(redis_client: redis.Redis) -> None:
