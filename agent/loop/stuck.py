@@ -25,7 +25,9 @@ MOST_CIRCLES = 3
 _WAITS = "waits:"
 _WAITING = re.compile(r"\b(sleep|wait|wait_for|tail -f)\b")
 _PASSING = re.compile(
-    r"0x[0-9a-f]{6,}|\b\d\d:\d\d:\d\d\b|\b\d+(\.\d+)?\s?(ms|s|sec|seconds)\b", re.IGNORECASE
+    # A digit comes first, for that is quick to look for; then whether a word begins with it.
+    r"[0-9](?:(?<=0)[xX][0-9a-fA-F]{6,}"
+    r"|(?<!\w.)(?:[0-9]:[0-9]{2}:[0-9]{2}|[0-9]*(?:\.[0-9]+)?\s?(?i:ms|s|sec|seconds))\b)"
 )
 """What differs from run to run without meaning: addresses, times of day, durations."""
 

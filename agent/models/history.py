@@ -85,9 +85,12 @@ class History:
         return iter(range(OPENING, end))
 
 
+_CANONICAL = json.JSONEncoder(sort_keys=True, ensure_ascii=False)
+
+
 def canonical(message: Message) -> bytes:
     """A message as one line of JSON with sorted keys, UTF-8."""
-    return json.dumps(message, sort_keys=True, ensure_ascii=False).encode() + b"\n"
+    return _CANONICAL.encode(message).encode() + b"\n"
 
 
 def _result(message: Message) -> Message:

@@ -58,8 +58,11 @@ def _unchanged(before: Sequence[tuple[object, object]], now: Sequence[object]) -
     return sum(1 for _ in takewhile(bool, same))
 
 
+_JSON = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"), allow_nan=False)
+
+
 def _written(value: object) -> bytes:
-    return json.dumps(value, ensure_ascii=False, separators=(",", ":"), allow_nan=False).encode()
+    return _JSON.encode(value).encode()
 
 
 class _Chat(ChatOpenAI):
