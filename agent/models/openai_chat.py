@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import operator
 from collections.abc import Iterator, Mapping, Sequence
-from itertools import takewhile
 from typing import Any
 
 import httpx2
@@ -48,14 +47,14 @@ class _Completions:
         messages = body.pop("messages")
         known = _unchanged(self._written, messages)
         self._written[known:] = [(message, _written(message)) for message in messages[known:]]
-        whole = b",".join(map(operator.itemgetter(1), self._written))
-        return b'%s,"messages":[%s]}' % (_written(body)[:-1], whole)
+        texts = [text for _, text in self._written]
+        return b'%s,"messages":[%s]}' % (_written(body)[:-1], b",".join(texts))
 
 
 def _unchanged(before: Sequence[tuple[object, object]], now: Sequence[object]) -> int:
     """How many things at the beginning are the same as before, each with what was made of it."""
-    same = map(operator.is_, map(operator.itemgetter(0), before), now)
-    return sum(1 for _ in takewhile(bool, same))
+    same = [*map(operator.is_, map(operator.itemgetter(0), before), now)]
+    return same.index(False) if False in same else len(same)
 
 
 _JSON = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"), allow_nan=False)
