@@ -180,7 +180,11 @@ class Workbench:
         except PerformerError as error:
             notes = (f"{error}.", error.remedy)
             return Observation(status="failed", verdict=verdict, notes=notes, data=error.data)
-        return self._observe(outcome, verdict, seconds=time.monotonic() - began)
+        try:
+            return self._observe(outcome, verdict, seconds=time.monotonic() - began)
+        except texts.TooDeep as error:
+            notes = (f"What came back holds {error}.", "Ask for less of it at a time.")
+            return Observation(status="failed", verdict=verdict, notes=notes)
 
     def _observe(self, outcome: Outcome, verdict: Verdict, *, seconds: float) -> Observation:
         """An outcome as what may leave: masked, and the whole of what was cut kept as blobs."""

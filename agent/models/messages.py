@@ -2,7 +2,8 @@
 
 Plain form: {"role": "system" | "user" | "assistant" | "tool", "content": str}; an assistant's may
 have "tool_calls": [{"id", "name", "arguments"}], a tool's names the call in "tool_call_id". A call
-whose arguments were not a JSON object has {} there and what was sent in "broken".
+whose arguments were not a JSON object, or one that is nested too deep, has {} there and what was
+sent in "broken".
 """
 
 from __future__ import annotations
@@ -22,6 +23,8 @@ from langchain_core.messages import (
 
 Message: TypeAlias = dict[str, Any]
 Finish = Literal["stop", "tool_calls", "length", "refusal"]
+LEVELS = 16
+"""Of lists and objects in a call's arguments; no tool takes more than a few."""
 
 _FINISHES: dict[str, Finish] = {
     "tool_use": "tool_calls",
@@ -103,11 +106,18 @@ def _arguments(text: str) -> Message:
     """A call's arguments; LangChain's own reading would mend broken JSON by a guess."""
     try:
         arguments = json.loads(text or "{}")
-    except ValueError:
+    except (ValueError, RecursionError):
         arguments = None
-    if isinstance(arguments, dict):
+    if isinstance(arguments, dict) and _fits(arguments, LEVELS):
         return {"arguments": arguments}
     return {"arguments": {}, "broken": text}
+
+
+def _fits(value: Any, levels: int) -> bool:
+    if not isinstance(value, dict | list):
+        return True
+    inner = value.values() if isinstance(value, dict) else value
+    return levels > 0 and all(_fits(one, levels - 1) for one in inner)
 
 
 def finish(answer: AIMessage) -> Finish | None:

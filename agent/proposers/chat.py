@@ -159,7 +159,8 @@ class _Turn:
         if "broken" in call:
             if self._cut_at:
                 return render("cut_off", limit=str(self._cut_at))
-            return f"{name} was not called: its arguments are no JSON object. Call it again."
+            what = "its arguments are no JSON object, or one that is nested too deep"
+            return f"{name} was not called: {what}. Call it again."
         if name == PLAN:
             self._plan = self._revised(PlanArguments.model_validate(arguments))
             return "Noted."

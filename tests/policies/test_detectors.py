@@ -9,6 +9,8 @@ import uuid
 from pathlib import Path
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from stdnum import luhn
 
 from policies import detectors
@@ -152,3 +154,18 @@ def test_no_text_takes_more_than_its_length_in_time(text: str) -> None:
     began = time.thread_time()
     find(text)
     assert time.thread_time() - began < 5
+
+
+@pytest.mark.parametrize("kind", ["SSN", "IBAN", "PHONE"])
+@given(st.data())
+def test_the_quick_look_misses_nothing_that_the_pattern_finds(
+    kind: str, data: st.DataObject
+) -> None:
+    pattern = getattr(detectors, f"_{kind}")
+    text = data.draw(st.from_regex(pattern))
+    assert getattr(detectors, f"_MAY_BE_{kind}").search(text)
+
+
+@given(st.from_regex(detectors._TOKENS))
+def test_every_token_begins_as_it_is_said_to(text: str) -> None:
+    assert any(beginning in text for beginning in detectors._TOKEN_BEGINNINGS)

@@ -23,6 +23,7 @@ from policies.log import LogError, SessionLog, read
 from policies.masks import ALL_KINDS, Masks
 from policies.packs import builtin
 from policies.record import ActionDone, ActionJudged
+from policies.texts import MAX_NESTING
 from sandbox.protocol import Outcome
 from tools.workbench import PerformerError, Workbench
 
@@ -185,6 +186,16 @@ def test_a_performer_that_breaks_is_an_observation_and_in_the_log(
     assert observation.status == "failed"
     assert observation.notes == ("the store is gone.", "Start it.")
     assert records(room, tmp_path / "log")[-1].observation == observation
+
+
+def test_what_comes_back_nested_too_deep_is_a_failure_that_is_said(room: Room) -> None:
+    deep: Any = 1
+    for _ in range(MAX_NESTING + 1):
+        deep = [deep]
+    room.outcome = Outcome(data={"deep": deep})
+    observation = room.perform(ShellRequest(command="ls"))
+    assert observation.status == "failed"
+    assert "nested" in observation.notes[0]
 
 
 @pytest.mark.parametrize(

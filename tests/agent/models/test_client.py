@@ -285,11 +285,12 @@ def test_a_server_that_is_not_there_is_named_with_what_to_check() -> None:
     assert "address" in caught.value.remedy
 
 
+DEEP = '{"path": ' + "[" * 40 + "]" * 40 + "}"
+
+
 @pytest.mark.parametrize("name", [CHAT, RESPONSES, COMPATIBLE])
-@pytest.mark.parametrize("broken", ['{"path": "a', "a.py", "{'path': 'a.py'}"])
-def test_arguments_that_are_no_json_object_come_back_as_they_were_sent(
-    broken: str, name: str
-) -> None:
+@pytest.mark.parametrize("broken", ['{"path": "a', "a.py", "{'path': 'a.py'}", DEEP])
+def test_arguments_that_are_of_no_use_come_back_as_they_were_sent(broken: str, name: str) -> None:
     with ModelServer([Turn(calls=(Call("read", broken),)), "Sorry."]) as server:
         client = opened(server, name)
         reply = said(client)
