@@ -156,9 +156,8 @@ class Workbench:
         self._log.append(ActionJudged(action=_brief(action), verdict=verdict), key=action.key)
         observation = self._run(self._true(action), verdict)
         self._observations[action.key] = observation
-        self._log.append(
-            ActionDone(key=action.key, tool=tool, observation=observation), key=action.key
-        )
+        done = ActionDone(key=action.key, tool=tool, observation=observation)
+        self._log.append(done, key=action.key)
         return observation
 
     def _judge(self, action: Action) -> Verdict:
@@ -177,13 +176,12 @@ class Workbench:
         began = time.monotonic()
         try:
             outcome = self._performers[action.request.kind](action)
+            return self._observe(outcome, verdict, seconds=time.monotonic() - began)
         except PerformerError as error:
             notes = (f"{error}.", error.remedy)
             return Observation(status="failed", verdict=verdict, notes=notes, data=error.data)
-        try:
-            return self._observe(outcome, verdict, seconds=time.monotonic() - began)
         except texts.TooDeep as error:
-            notes = (f"What came back holds {error}.", "Ask for less of it at a time.")
+            notes = (f"What came back holds {error}.", "Ask for less at a time.")
             return Observation(status="failed", verdict=verdict, notes=notes)
 
     def _observe(self, outcome: Outcome, verdict: Verdict, *, seconds: float) -> Observation:
