@@ -238,7 +238,8 @@ class Build:
         image = self._container.commit(
             repository=name,
             tag=tag,
-            changes=["ENTRYPOINT []", 'CMD ["bash"]', *changes],
+            # An empty list would leave this build's own entry point; an empty text is none.
+            changes=['ENTRYPOINT [""]', 'CMD ["bash"]', *changes],
             conf={"Labels": {**dict.fromkeys(orphans.labels(""), ""), "journeyman": "1", **labels}},
         )
         return str(image.id)

@@ -57,10 +57,11 @@ def test_every_interpreter_that_is_promised_is_there(box: DockerSandbox) -> None
         assert shell(box, f"python{version} -c 'print(1)'").stdout == "1\n"
 
 
-def test_a_container_of_the_image_is_no_orphan(image: str) -> None:
+def test_a_container_of_the_image_runs_what_it_is_told_and_is_no_orphan(image: str) -> None:
     client: docker.DockerClient = engine.connect()
     container = client.containers.run(image, ["sleep", "60"], detach=True, network_mode="none")
     try:
+        assert container.top()["Processes"][0][-1] == "sleep 60"
         orphans.sweep(client)
         container.reload()
         assert container.status == "running"
