@@ -140,8 +140,8 @@ class Session:
 
     def _open_log(self, key: bytes) -> SessionLog:
         if self._past:
-            return SessionLog.open(self._folder, key=key, mask=self._masked_data)
-        return SessionLog.create(self._folder, session_id=self.id, key=key, mask=self._masked_data)
+            return SessionLog.open(self._folder, key=key, mask=self._masked)
+        return SessionLog.create(self._folder, session_id=self.id, key=key, mask=self._masked)
 
     @classmethod
     def start(
@@ -368,10 +368,7 @@ class Session:
         self._ledger.take(record)
         self._observe(record)
 
-    def _masked(self, text: str) -> str:
-        return self._masks.mask(text, ALL_KINDS)
-
-    def _masked_data(self, data: Any) -> Any:
+    def _masked(self, data: Any) -> Any:
         return self._masks.mask_json(data, ALL_KINDS)
 
     def _publish(self, texts: Sequence[str]) -> None:
