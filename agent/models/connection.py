@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import math
 import os
-import queue
 import socket
 import ssl
 import threading
@@ -25,6 +24,7 @@ from agent.models.names import ModelNameError
 SILENCE_S = 120.0
 """Once an answer has begun: so long may no byte of it come."""
 CONNECT_S = 30.0
+_LOOK_S = 0.5
 CERTIFICATES = ("SSL_CERT_FILE", "REQUESTS_CA_BUNDLE")
 
 
@@ -96,7 +96,7 @@ class _Paced(httpx2.SyncByteStream):
     """A body that is given up when its server falls silent, or when its time is over.
 
     The library's limit for a read cannot be changed within a body, but the wait for the first byte
-    (the model may think long) is to have another one: so a thread reads, and this one waits for it.
+    (the model may think long) is to have another one: so a watch looks after all that are read.
     """
 
     def __init__(
@@ -105,45 +105,64 @@ class _Paced(httpx2.SyncByteStream):
         self._body = body
         self._deadline = deadline
         self._connection = connection
-        self._parts: queue.SimpleQueue[bytes | Exception | None] = queue.SimpleQueue()
-        self._read_to_its_end = False
+        self.due = deadline
+        self.given_up = False
 
     @override
     def __iter__(self) -> Iterator[bytes]:
-        threading.Thread(target=self._read, daemon=True).start()
-        silence = math.inf
+        _WATCH.begin(self)
         try:
-            while (part := self._wait(silence)) is not None:
-                if isinstance(part, Exception):
-                    raise part
+            for part in self._body:
+                self.due = math.inf  # whoever reads may take their time
                 yield part
-                silence = SILENCE_S
+                self.due = min(time.monotonic() + SILENCE_S, self._deadline)
+        except Exception:
+            if not self.given_up:
+                raise
         finally:
-            self._hang_up()
+            _WATCH.end(self)
+        if self.given_up:
+            raise httpx2.ReadTimeout("nothing more came of the answer")
 
     @override
     def close(self) -> None:
-        self._hang_up()
         self._body.close()
 
-    def _read(self) -> None:
-        try:
-            for part in self._body:
-                self._parts.put(part)
-            self._read_to_its_end = True
-            self._parts.put(None)
-        except Exception as error:  # noqa: BLE001  (raised again in the thread that waits)
-            self._parts.put(error)
+    def give_up(self) -> None:
+        """Wake whoever reads, by ending the connection."""
+        self.given_up = True
+        with suppress(OSError):
+            self._connection.shutdown(socket.SHUT_RDWR)
 
-    def _wait(self, silence: float) -> bytes | Exception | None:
-        left = min(silence, self._deadline - time.monotonic())
-        try:
-            return self._parts.get(timeout=min(max(left, 0.0), threading.TIMEOUT_MAX))
-        except queue.Empty:
-            raise httpx2.ReadTimeout("nothing more came of the answer") from None
 
-    def _hang_up(self) -> None:
-        """Wake the reader, and let the server know that nobody listens any more."""
-        if not self._read_to_its_end:  # or else the connection may serve the next request already
-            with suppress(OSError):
-                self._connection.shutdown(socket.SHUT_RDWR)
+class _Watch:
+    """Gives up bodies that are overdue: one thread for all of them, begun with the first."""
+
+    def __init__(self) -> None:
+        self._read: set[_Paced] = set()
+        self._turn = threading.Lock()
+        self._runs = False
+
+    def begin(self, body: _Paced) -> None:
+        """Look after a body from now on."""
+        with self._turn:
+            self._read.add(body)
+            if not self._runs:
+                threading.Thread(target=self._look, daemon=True).start()
+                self._runs = True
+
+    def end(self, body: _Paced) -> None:
+        """Leave it alone: its connection may serve the next request already."""
+        with self._turn:
+            self._read.discard(body)
+
+    def _look(self) -> None:
+        while True:
+            time.sleep(_LOOK_S)
+            with self._turn:
+                for body in self._read:
+                    if not body.given_up and time.monotonic() > body.due:
+                        body.give_up()
+
+
+_WATCH = _Watch()
