@@ -34,9 +34,10 @@ from agent.session_store import Past, Summary, UnknownSession, list_sessions
 from agent.settings import Settings
 from agent.spending import Ledger
 from agent.task import Limits, Task
-from memory import live, redis_server
+from memory import redis_server
 from memory.checkpoints import RedisSaver
 from memory.errors import MemoryUnavailable
+from memory.live import Live
 from policies.action import ApplyRequest, Effect
 from policies.gate import Circumstances, Gate
 from policies.log import SessionLog
@@ -98,6 +99,7 @@ class Session:
         self._log = self._open_log(key)
         self._redis = redis_server.connect(settings.home)
         self._saver = RedisSaver(self._redis)
+        self._live = Live(self._redis, session_id)
         self._recorder = Recorder(self._log, self._recorded, self._publish)
         self._site = Site(_place(task, settings, self._folder, session_id))
         pack = builtin("baseline")
@@ -238,6 +240,7 @@ class Session:
         """Release the log; the session can still be resumed by its id."""
         self._site.close()
         self._log.close()
+        self._live.close()
 
     def __enter__(self) -> Self:
         return self
@@ -374,7 +377,7 @@ class Session:
     def _publish(self, texts: Sequence[str]) -> None:
         # Who follows live misses a record; the log has it, and the next checkpoint says the rest.
         with contextlib.suppress(MemoryUnavailable):
-            live.publish(self._redis, self.id, *texts)
+            self._live.publish(*texts)
 
 
 def _place(task: Task, settings: Settings, folder: Path, session_id: str) -> Place:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator
+from contextlib import suppress
 from typing import Any, cast
 
 import redis
@@ -19,18 +20,71 @@ BLOCK_MS = 1000
 """Shorter than the client's own time-out."""
 
 
-def publish(client: redis.Redis, session_id: str, *texts: str) -> None:
-    """Add texts to the session's stream, as one entry of it.
+class Live:
+    """The one who adds to a session's stream, on a connection of its own.
 
-    Raises:
-        MemoryUnavailable: Redis is out of reach.
+    Args:
+        client: As `memory.redis_server.connect` makes it.
+        session_id: Whose.
     """
-    key = _key(session_id)
-    with explained(client), client.pipeline(transaction=False) as pipe:
-        said = {str(n): text.encode(errors="replace") for n, text in enumerate(texts)}
-        pipe.xadd(key, cast("Any", said), maxlen=KEPT_ENTRIES, approximate=True)
-        pipe.expire(key, KEPT_S)
-        pipe.execute()
+
+    def __init__(self, client: redis.Redis, session_id: str) -> None:
+        self._client = client
+        self._key = _key(session_id)
+        self._connection: Any = None
+        self._unread = 0
+
+    def publish(self, *texts: str) -> None:
+        """Add texts to the stream, as one entry of it.
+
+        It does not wait for the server: what that says is read at the next call.
+
+        Raises:
+            MemoryUnavailable: Redis is out of reach, or refused the entry before.
+        """
+        said: list[str | bytes] = []
+        for n, text in enumerate(texts):
+            said += [str(n), text.encode(errors="replace")]
+        entry = ("XADD", self._key, "MAXLEN", "~", KEPT_ENTRIES, "*", *said)
+        expiry = ("EXPIRE", self._key, KEPT_S)
+        with explained(self._client):
+            try:
+                self._send(entry, expiry)
+            except (redis.ConnectionError, redis.TimeoutError):
+                self._send(entry, expiry)
+                self._read()  # one that was started anew may fall over this very entry
+
+    def close(self) -> None:
+        """Let the server take all that was sent, and give the connection up. Safe to call twice."""
+        with suppress(redis.RedisError):
+            self._read()
+        self._hang_up()
+
+    def _send(self, *commands: tuple[Any, ...]) -> None:
+        self._read()
+        if self._connection is None:
+            self._connection = self._client.connection_pool.get_connection()
+        self._unread = len(commands)
+        try:
+            self._connection.send_packed_command(self._connection.pack_commands(commands))
+        except BaseException:
+            self._hang_up()  # a part of it may have been sent
+            raise
+
+    def _read(self) -> None:
+        try:
+            while self._unread:
+                self._connection.read_response()
+                self._unread -= 1
+        except BaseException:
+            self._hang_up()  # or what is left unread would be taken for the next one's answer
+            raise
+
+    def _hang_up(self) -> None:
+        connection, self._connection, self._unread = self._connection, None, 0
+        if connection is not None:
+            connection.disconnect()
+            self._client.connection_pool.release(connection)
 
 
 def follow(

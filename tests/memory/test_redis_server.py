@@ -17,7 +17,7 @@ import redis
 
 from memory import redis_server
 from memory.errors import MemoryUnavailable
-from memory.live import publish
+from memory.live import Live
 from memory.private import private_folder
 
 ROOT = Path(__file__).parents[2]
@@ -249,8 +249,9 @@ def small_disk(tmp_path: Path) -> Iterator[Path]:
 
 
 def fill(client: redis.Redis, size: int) -> None:
+    live = Live(client, "s")
     for _ in range(1000):
-        publish(client, "s", "x" * size)
+        live.publish("x" * size)
 
 
 @pytest.mark.parametrize("size", [5_000, 1_500_000])
