@@ -89,6 +89,7 @@ class Session:
         self._config: RunnableConfig = {
             "configurable": {"thread_id": session_id},
             "recursion_limit": 3 * task.limits.steps + 50,
+            "max_concurrency": 1,  # checkpoints are kept by one thread, not by two in turns
         }
         self._budget = Budget(task.limits, session_id=session_id)
         self._ledger = past.ledger if past else Ledger()
