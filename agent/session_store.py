@@ -137,7 +137,7 @@ def session_folder(home: Path, session_id: str) -> Path:
 
 
 def seal_key(home: Path) -> bytes:
-    """The key that seals log heads (32 bytes, mode 0600), made at the first use."""
+    """The key that seals logs (32 bytes, mode 0600), made at the first use."""
     path = home / "keys" / "log.key"
     path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
     try:

@@ -60,8 +60,8 @@ from policies.log_format import (
     line_of,
     parse_line,
     plain,
-    seal,
     seal_head,
+    sealed,
 )
 from policies.record import RECORD, Noticed, Record
 
@@ -127,7 +127,8 @@ class SessionLog:
         Args:
             folder: Made if need be, for the owner's eyes only.
             session_id: At most 128 letters, digits, dots, dashes and underscores.
-            key: Seals the head; whoever holds the log alone cannot cut its end unseen.
+            key: Seals records and head; whoever holds the log alone can neither add a record nor
+                cut its end unseen.
             mask: Put to all that is written: a record's JSON data, a blob's text. It gives back
                 the value itself where nothing is to be masked.
 
@@ -148,6 +149,7 @@ class SessionLog:
         lock(fd, folder / LOG)
         log = cls(folder, fd, session_id=session_id, last=(-1, FIRST_PREV), key=key, mask=mask)
         log._write_head()
+        log._keep_head()
         for made in (folder, folder.parent):
             sync_folder(made)
         return log
@@ -183,6 +185,7 @@ class SessionLog:
             raise
         log._last()
         log._write_head()
+        log._keep_head()
         if torn:
             log.append(Noticed(text=f"A torn last line of the log ({torn} bytes) was cut off."))
         return log
@@ -218,7 +221,9 @@ class SessionLog:
                 "digest": digest(payload) if inline else self._keep(payload),
             }
             text = payload.decode()
-            own_hash, line = seal(fields, text if inline else None)
+            own_hash, line = sealed(
+                fields, text if inline else None, session_id=self.session_id, key=self._key
+            )
             self._write_line(line, lasting=record.type not in FOLLOWED)
             self._seq, self._hash = self._seq + 1, own_hash
             if not self._followed:
@@ -281,10 +286,11 @@ class SessionLog:
         with self._turn:
             if self._log_fd < 0:
                 return
-            if self._followed and not self._broken:
-                with suppress(LogError):  # words only: nothing rests on them
+            if not self._broken:
+                with suppress(LogError):  # nothing rests on the last words, or on the head
                     self._last()
                     self._write_head()
+                    self._keep_head()
             os.close(self._log_fd)
             os.close(self._head_fd)
             self._log_fd = self._head_fd = -1
@@ -351,7 +357,7 @@ class SessionLog:
     def _last(self) -> None:
         """Bring all lines so far to the disk."""
         try:
-            os.fsync(self._log_fd)
+            os.fdatasync(self._log_fd)
         except OSError as error:
             # What was written before may be lost with it: nothing more is put behind that.
             why = "it could not be brought to the disk"
@@ -366,13 +372,22 @@ class SessionLog:
             self._broken = mended
 
     def _write_head(self) -> None:
+        """A loss of power may take this back; the seals of the records then do without."""
         head = seal_head(self.session_id, self._seq, self._hash, key=self._key)
         try:
             os.pwrite(self._head_fd, head, 0)
+        except OSError as error:
+            raise self._headless(error) from error
+
+    def _keep_head(self) -> None:
+        try:
             os.fdatasync(self._head_fd)
         except OSError as error:
-            self._broken = "its head could not be written"
-            raise refused(self.folder / HEAD, error) from error
+            raise self._headless(error) from error
+
+    def _headless(self, error: OSError) -> LogError:
+        self._broken = "its head could not be written"
+        return refused(self.folder / HEAD, error)
 
 
 def _last_good(folder: Path, *, key: bytes) -> tuple[str, tuple[int, str], int, int]:
@@ -381,18 +396,18 @@ def _last_good(folder: Path, *, key: bytes) -> tuple[str, tuple[int, str], int, 
     lines = read_lines(folder)
     envelopes, wrong = check_chain(lines.whole)
     head = read_head(folder)
-    if wrong and head:
-        # Behind the head a loss of power can leave anything; nothing was done upon it.
-        lines = lines.up_to(head.seq + 1)
+    if wrong and head and wrong[0].index > head.seq and wrong[0].is_no_record:
+        # Behind the last lasting record a loss of power can leave anything, and nothing rests on it.
+        lines = lines.up_to(wrong[0].index)
         envelopes, wrong = check_chain(lines.whole)
     if wrong:
-        raise LogError(f"the log in {folder} is not whole: {wrong[0]}", remedy=remedy)
+        raise LogError(f"the log in {folder} is not whole: {wrong[0].text}", remedy=remedy)
     if head is None or not head_is_ours(head, key=key):
         raise LogError(f"the head of the log in {folder} is not this session's", remedy=remedy)
     last = envelopes[-1] if envelopes else None
     seq, last_hash = (last.seq, last.hash) if last else (-1, FIRST_PREV)
     at_head = envelopes[head.seq].hash if 0 <= head.seq < len(envelopes) else FIRST_PREV
-    if seq < head.seq or not may_be_ahead(envelopes, head) or at_head != head.hash:
+    if seq < head.seq or not may_be_ahead(envelopes, head, key=key) or at_head != head.hash:
         raise LogError(
             f"the log in {folder} does not end where its head says: last {seq}, head {head.seq}",
             remedy=remedy,

@@ -18,6 +18,7 @@ from policies.log_format import (
     FOLLOWED,
     HEAD,
     LOG,
+    SEALED,
     Envelope,
     Head,
     LogError,
@@ -28,6 +29,7 @@ from policies.log_format import (
     mac,
     parse_head,
     parse_line,
+    seal_is_right,
 )
 from policies.record import RECORD, ActionDone, Noticed, Record
 
@@ -144,7 +146,8 @@ def verify(folder: Path, *, key: bytes | None) -> Verification:
         LogUnreadable: There is no log to look at.
     """
     lines = read_lines(folder)
-    envelopes, wrong = check_chain(lines.whole)
+    envelopes, broken = check_chain(lines.whole)
+    wrong = [link.text for link in broken]
     if lines.torn:
         wrong.append(
             f"the last line is torn: {len(lines.torn)} bytes without an end; a crash while writing "
@@ -156,33 +159,63 @@ def verify(folder: Path, *, key: bytes | None) -> Verification:
     return Verification(not wrong, len(envelopes), (*wrong, *known))
 
 
-def check_chain(lines: tuple[bytes, ...]) -> tuple[list[Envelope], list[str]]:
+@dataclass(frozen=True, slots=True)
+class Broken:
+    """What is wrong with a line, and where that is, counted from 0."""
+
+    index: int
+    text: str
+    is_no_record: bool = False
+
+
+def check_chain(lines: tuple[bytes, ...]) -> tuple[list[Envelope], list[Broken]]:
     """The envelopes of the lines, and what is wrong with their chain."""
     envelopes: list[Envelope] = []
-    wrong: list[str] = []
-    prev, expected = FIRST_PREV, 0
-    for number, line in enumerate(lines, start=1):
+    wrong: list[Broken] = []
+    prev, expected, version = FIRST_PREV, 0, 1
+    for index, line in enumerate(lines):
         envelope = parse_line(line)
         if envelope is None:
-            wrong.append(f"line {number} is no record: it was changed, or damaged")
+            text = f"line {index + 1} is no record: it was changed, or damaged"
+            wrong.append(Broken(index, text, is_no_record=True))
             # The next line's own link is then the only thing there is to go on with.
             prev, expected = "", expected + 1
             continue
-        if not hash_is_right(envelope):
-            wrong.append(f"line {number}: the record does not have the hash it names: changed")
-        if envelope.seq != expected:
-            wrong.append(f"line {number} holds record {envelope.seq} where {expected} belongs")
-        elif prev and envelope.prev != prev:
-            wrong.append(f"line {number} does not follow the line before it: changed or replaced")
+        at = (prev, expected, version)
+        wrong += [Broken(index, f"line {index + 1} {text}") for text in _broken(envelope, *at)]
         envelopes.append(envelope)
-        prev, expected = envelope.hash, envelope.seq + 1
+        prev, expected, version = envelope.hash, envelope.seq + 1, envelope.v
     return envelopes, wrong
 
 
-def may_be_ahead(envelopes: list[Envelope], head: Head) -> bool:
-    """Whether a crash can have left the records behind the head's: one, and those it follows."""
+def _broken(envelope: Envelope, prev: str, expected: int, version: int) -> Iterator[str]:
+    if not hash_is_right(envelope):
+        yield "does not have the hash that it names: changed"
+    if envelope.seq != expected:
+        yield f"holds record {envelope.seq} where {expected} belongs"
+    elif prev and envelope.prev != prev:
+        yield "does not follow the line before it: changed or replaced"
+    if envelope.v < version or (envelope.v >= SEALED) == (envelope.seal is None):
+        yield "is of another form than its place allows: changed or replaced"
+
+
+def may_be_ahead(envelopes: list[Envelope], head: Head, *, key: bytes | None) -> bool:
+    """Whether a crash can have left the records behind the head's.
+
+    Those that are sealed it can; of others one, and such as it follows.
+    """
     ahead = [envelope for envelope in envelopes if envelope.seq > head.seq]
-    return all(envelope.kind in FOLLOWED for envelope in ahead[:-1])
+    unsealed = [envelope for envelope in ahead if envelope.v < SEALED]
+    return all(envelope.kind in FOLLOWED for envelope in unsealed[:-1]) and not any(
+        forged(envelope, head, key=key) for envelope in ahead
+    )
+
+
+def forged(envelope: Envelope, head: Head, *, key: bytes | None) -> bool:
+    """Whether an envelope's seal, where it has one, was made without the session's key."""
+    if key is None or envelope.v < SEALED:
+        return False
+    return not seal_is_right(envelope, session_id=head.session_id, key=key)
 
 
 def _check_payloads(folder: Path, envelopes: list[Envelope], *, key: bytes | None) -> list[str]:
@@ -261,19 +294,24 @@ def _check_head(
         wrong.append("head.json is missing or damaged: whether records were cut off is not known")
         return
     if key is None:
-        known.append("the seal of head.json was not checked: no key was given")
+        known.append("the seals were not checked: no key was given")
     elif not head_is_ours(head, key=key):
         wrong.append("head.json is forged: its seal was not made with this session's key")
         return
+    wrong += [
+        f"record {envelope.seq} is forged: its seal was not made with this session's key"
+        for envelope in envelopes
+        if forged(envelope, head, key=key)
+    ]
     last = envelopes[-1].seq if envelopes else -1
     if last < head.seq:
         wrong.append(f"records are cut off: the last is {last}, the head says {head.seq}")
-    elif not may_be_ahead(envelopes, head):
+    elif not may_be_ahead(envelopes, head, key=key):
         wrong.append(f"records were added: the last is {last}, the head says {head.seq}")
     elif last > head.seq:
         known.append(
-            f"record {last} is {last - head.seq} ahead of the head: a crash right after it "
-            f"leaves that"
+            f"record {last} is {last - head.seq} ahead of the head: a crash leaves that, "
+            f"or a loss of power"
         )
     at_head = next((e.hash for e in envelopes if e.seq == head.seq), FIRST_PREV)
     if last >= head.seq and at_head != head.hash:

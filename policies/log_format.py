@@ -1,13 +1,17 @@
-"""Format v2 of the session's log: one envelope a line, the payload in it, a sealed head.
+"""Format v3 of the session's log: one sealed envelope a line, the payload in it, a sealed head.
 
     log.jsonl          one canonical JSON envelope a line
     blobs/aa/DIGEST    a payload that is large, or of v1; DIGEST.erased where one was erased
-    head.json          the last lasting envelope's number and hash, sealed with the session's key
+    head.json          the last lasting envelope's number and hash, sealed
 
 An envelope holds the hash of the one before it, so that nothing can be changed, dropped or put
-elsewhere in the middle; the head is sealed, so that nothing can be cut off at the end by one who
-does not hold the key. The hash covers a payload's SHA-256 and not its text, which can thus be
-erased. In v1 every payload lay beside the log; lines of both forms may follow each other.
+elsewhere in the middle; it is sealed with the session's key, so that nothing can be added by one
+who does not hold that; and so is the head, so that nothing can be cut off at the end. The hash
+covers a payload's SHA-256 and not its text, which can thus be erased. The head is not brought to
+the disk at each record: a loss of power may leave any number of sealed ones behind it.
+
+In v2 no envelope had a seal of its own, in v1 every payload lay beside the log as well. Lines of an
+older form may precede those of a newer one.
 """
 
 from __future__ import annotations
@@ -24,7 +28,9 @@ from pydantic import Field, JsonValue, ValidationError
 
 from policies.action import Frozen
 
-VERSION = 2
+VERSION = 3
+SEALED = 3
+"""The first version whose lines have a seal each."""
 LOG = "log.jsonl"
 HEAD = "head.json"
 BLOBS = "blobs"
@@ -34,8 +40,7 @@ FIRST_PREV = "0" * 64
 INLINE_BYTES = 65_536
 """A payload up to this size stands in its line: one write for both."""
 FOLLOWED = frozenset({"plan_made", "said", "step_taken"})
-"""Kinds of records that nothing rests on: they last from the next record of another kind on, and
-after a crash may be ahead of the head."""
+"""Kinds of records that nothing rests on: they last from the next record of another kind on."""
 _LEAST_USUAL, _MOST_USUAL = 1e-4, 1e16
 """Between them Python writes a float with the same digits as ECMAScript, without an exponent."""
 HEAD_BYTES = 448
@@ -67,11 +72,12 @@ class Envelope(Frozen):
     """One line of the log: what it is, when, by whom, and what it stands on.
 
     `digest` is the payload's SHA-256, `prev` the hash of the line before, `hash` is SHA-256 over
-    the RFC 8785 form of all the other fields but the payload. `key` is the idempotency key of the
-    act that the record is about, empty where there is none.
+    the RFC 8785 form of all the other fields but payload and seal. `seal` is the hash's own, with
+    the session's key. `key` is the idempotency key of the act that the record is about, empty where
+    there is none.
     """
 
-    v: Literal[1, 2]
+    v: Literal[1, 2, 3]
     seq: int = Field(ge=0)
     prev: Digest
     kind: str
@@ -80,6 +86,8 @@ class Envelope(Frozen):
     actor: str
     digest: Digest
     hash: Digest
+    seal: Digest | None = None
+    """None before v3."""
     payload: str | None = None
     """The record's RFC 8785 form; spaces where it was erased, None where it lies beside the log."""
 
@@ -149,16 +157,30 @@ def flat(fields: Any) -> bytes:
     return _FLAT.encode(fields).encode()
 
 
-def seal(fields: dict[str, JsonValue], payload: str | None = None) -> tuple[str, bytes]:
-    """The hash of an envelope, from all its other fields but the payload; and its line."""
+def sealed(
+    fields: dict[str, JsonValue], payload: str | None, *, session_id: str, key: bytes
+) -> tuple[str, bytes]:
+    """The hash of an envelope, from all its other fields but payload and seal; and its line."""
     own_hash = _sha256(flat(fields))
+    fields = {**fields, "hash": own_hash, "seal": _seal(own_hash, session_id, key)}
     inline = {} if payload is None else {"payload": payload}
-    return own_hash, flat({**fields, "hash": own_hash, **inline}) + b"\n"
+    return own_hash, flat({**fields, **inline}) + b"\n"
 
 
 def hash_is_right(envelope: Envelope) -> bool:
     """Whether the envelope's hash is that of its other fields."""
-    return _sha256(canonical(envelope.model_dump(exclude={"hash", "payload"}))) == envelope.hash
+    fields = envelope.model_dump(exclude={"hash", "seal", "payload"})
+    return _sha256(canonical(fields)) == envelope.hash
+
+
+def seal_is_right(envelope: Envelope, *, session_id: str, key: bytes) -> bool:
+    """Whether the envelope's seal was made with this key, for this session."""
+    expected = _seal(envelope.hash, session_id, key)
+    return hmac.compare_digest(expected, envelope.seal or "")
+
+
+def _seal(own_hash: str, session_id: str, key: bytes) -> str:
+    return mac(key, "record", f"{session_id} {own_hash}".encode())
 
 
 def line_of(envelope: Envelope) -> bytes:

@@ -22,12 +22,12 @@ from policies import log_files, log_format
 from policies.action import Action, Observation, ShellRequest, Verdict
 from policies.detectors import sample
 from policies.log import LogError, LogUnreadable, SessionLog, read, verify
-from policies.log_format import line_of, parse_line, seal, seal_head
+from policies.log_format import line_of, parse_line, seal_head, sealed
 from policies.masks import ALL_KINDS, Masks
 from policies.record import ActionDone, ActionJudged, Noticed, Said, SessionEnded, StepTaken
 
 KEY = b"the key of this test" + b"!" * 12
-GOLDEN = Path(__file__).parent / "golden" / "log-v1"
+GOLDEN = Path(__file__).parent / "golden"
 GOLDEN_KEY = b"golden" * 6
 
 
@@ -126,22 +126,67 @@ def flip_in_stream(folder: Path) -> None:
     (folder / "blobs" / name[:2] / name).write_bytes(b"another stream")
 
 
+def rewritten(line: bytes, **other: object) -> bytes:
+    """By one who knows the format, and not the key."""
+    fields = {**json.loads(line), **other}
+    kept = {name: fields[name] for name in fields if name not in {"hash", "seal", "payload"}}
+    payload = fields.get("payload")
+    return sealed(kept, payload, session_id="s1", key=b"a guess")[1]
+
+
 def rewrite_one(folder: Path) -> None:
-    """By one who knows the format: the line is right in itself."""
     those = lines(folder)
-    fields = json.loads(those[2])
-    del fields["hash"]
-    fields["actor"] = "somebody else"
-    line = json.dumps(json.loads(seal(fields)[1])).encode() + b"\n"
-    put(folder, [*those[:2], line, *those[3:]])
+    line = rewritten(those[2], actor="somebody else")
+    put(folder, [*those[:2], json.dumps(json.loads(line)).encode() + b"\n", *those[3:]])
 
 
 def rewrite_canonically(folder: Path) -> None:
     those = lines(folder)
-    fields = json.loads(those[2])
-    del fields["hash"]
-    fields["actor"] = "somebody else"
-    put(folder, [*those[:2], seal(fields)[1], *those[3:]])
+    put(folder, [*those[:2], rewritten(those[2], actor="somebody else"), *those[3:]])
+
+
+def rewrite_the_last(folder: Path) -> None:
+    those = lines(folder)
+    put(folder, [*those[:-1], rewritten(those[-1], actor="somebody else")])
+
+
+def forge_a_seal(folder: Path) -> None:
+    those = lines(folder)
+    put(folder, [*those[:2], with_seal(those[2], "0" * 64), *those[3:]])
+
+
+def take_off_a_seal(folder: Path) -> None:
+    those = lines(folder)
+    put(folder, [*those[:2], with_seal(those[2], None), *those[3:]])
+
+
+def with_seal(line: bytes, seal: str | None) -> bytes:
+    envelope = parse_line(line.rstrip())
+    assert envelope is not None
+    return line_of(envelope.model_copy(update={"seal": seal}))
+
+
+def added(folder: Path, version: int) -> bytes:
+    """One more line, right but for its seal."""
+    last = json.loads(lines(folder)[-1])
+    line = rewritten(lines(folder)[-1], seq=last["seq"] + 1, prev=last["hash"], v=version)
+    return line if version >= 3 else with_seal(line, None)
+
+
+def add_one(folder: Path) -> None:
+    put(folder, [*lines(folder), added(folder, 3)])
+
+
+def add_one_without_a_seal(folder: Path) -> None:
+    put(folder, [*lines(folder), added(folder, 2)])
+
+
+def take_one_of_another_session(folder: Path) -> None:
+    with SessionLog.create(folder / "s2", session_id="s2", key=KEY, mask=unmasked) as log:
+        log.append(Noticed(text="said there"))
+    put(folder, lines(folder / "s2"))
+    head = seal_head("s1", -1, log_format.FIRST_PREV, key=KEY)
+    (folder / "head.json").write_bytes(head)
 
 
 def drop_one(folder: Path) -> None:
@@ -205,14 +250,6 @@ def forge_the_head_canonically(folder: Path) -> None:
     (folder / "head.json").write_bytes(head)
 
 
-def put_back_an_old_head(folder: Path) -> None:
-    with SessionLog.open(folder, key=KEY, mask=unmasked) as log:
-        old = (folder / "head.json").read_bytes()
-        log.append(Noticed(text="one"))
-        log.append(Noticed(text="two"))
-    (folder / "head.json").write_bytes(old)
-
-
 def lose_the_head(folder: Path) -> None:
     (folder / "head.json").unlink()
 
@@ -223,10 +260,12 @@ def insert_a_blank_line(folder: Path) -> None:
 
 
 TAMPERINGS = [
-    flip_in_line, flip_in_payload, blank_a_payload, take_out_a_payload, flip_in_blob, flip_in_stream, rewrite_one, rewrite_canonically, drop_one,
+    flip_in_line, flip_in_payload, blank_a_payload, take_out_a_payload, flip_in_blob,
+    flip_in_stream, rewrite_one, rewrite_canonically, rewrite_the_last, forge_a_seal,
+    take_off_a_seal, add_one, add_one_without_a_seal, take_one_of_another_session, drop_one,
     drop_the_first, cut_the_last, cut_all, swap_two, double_one, tear_the_last,
     tear_a_written_line, lose_a_blob, forge_an_erasure, forge_the_head,
-    forge_the_head_canonically, put_back_an_old_head, lose_the_head, insert_a_blank_line,
+    forge_the_head_canonically, lose_the_head, insert_a_blank_line,
 ]  # fmt: skip
 
 
@@ -288,7 +327,7 @@ def test_a_torn_last_line_is_cut_off_and_a_record_says_so(six: Path) -> None:
 @pytest.mark.parametrize(
     "tamper", [t for t in TAMPERINGS if t.__name__ not in {
         "tear_the_last", "flip_in_blob", "flip_in_stream", "lose_a_blob", "forge_an_erasure",
-        "flip_in_payload", "blank_a_payload", "take_out_a_payload"}]
+        "flip_in_payload", "blank_a_payload", "take_out_a_payload", "forge_a_seal"}]
 )  # fmt: skip
 def test_a_broken_chain_is_not_gone_on_with(six: Path, tamper: Callable[[Path], None]) -> None:
     tamper(six)
@@ -477,31 +516,52 @@ def test_a_crash_before_what_follows_leaves_a_log_that_opens(tmp_path: Path, fol
     assert verify(folder, key=KEY).findings == ()
 
 
-def test_what_others_rest_on_is_not_ahead_of_the_head_with_more_behind_it(six: Path) -> None:
+def test_a_loss_of_power_that_takes_the_head_back_costs_no_record(six: Path) -> None:
     head = (six / "head.json").read_bytes()
     with SessionLog.open(six, key=KEY, mask=unmasked) as log:
-        log.append(done("added"))
-        log.append(Said(step=1, text="added"))
+        for number in range(3):
+            log.append(done(f"{number}"))
     (six / "head.json").write_bytes(head)
-    assert "were added" in verify(six, key=KEY).findings[0]
-    with pytest.raises(LogError, match="does not end where its head says"):
-        SessionLog.open(six, key=KEY, mask=unmasked)
+
+    found = verify(six, key=KEY)
+    assert found.whole
+    assert "3 ahead" in found.findings[0]
+    with SessionLog.open(six, key=KEY, mask=unmasked) as log:
+        assert log.append(Noticed(text="on we go")).seq == 9
+    assert verify(six, key=KEY).findings == ()
 
 
 def test_what_a_loss_of_power_spoils_behind_the_head_is_cut_off(six: Path) -> None:
     head = (six / "head.json").read_bytes()
     with SessionLog.open(six, key=KEY, mask=unmasked) as log:
+        log.append(done("came to the disk"))
         log.append(Said(step=6, text="never came to the disk"))
-        log.append(Noticed(text="came to the disk"))
+        log.append(Noticed(text="came to the disk, but not in time"))
     (six / "head.json").write_bytes(head)
     those = lines(six)
-    put(six, [*those[:6], b"\0" * len(those[6]), those[7]])
+    put(six, [*those[:7], b"\0" * len(those[7]), those[8]])
 
     assert not verify(six, key=KEY).whole
     with SessionLog.open(six, key=KEY, mask=unmasked):
         pass
     assert verify(six, key=KEY).whole
-    assert [e.kind for e, _ in read(six)][5:] == ["action_done", "noticed"]
+    assert [e.kind for e, _ in read(six)][5:] == ["action_done", "action_done", "noticed"]
+
+
+@pytest.mark.parametrize("old_head", [False, True])
+def test_a_record_that_was_added_without_the_key_is_neither_whole_nor_cut_off(
+    six: Path, old_head: bool
+) -> None:
+    head = (six / "head.json").read_bytes()
+    with SessionLog.open(six, key=KEY, mask=unmasked) as log:
+        log.append(done("ours"))
+    if old_head:
+        (six / "head.json").write_bytes(head)
+    add_one(six)
+
+    assert "record 7 is forged" in verify(six, key=KEY).findings[0]
+    with pytest.raises(LogError, match="does not end where its head says"):
+        SessionLog.open(six, key=KEY, mask=unmasked)
 
 
 def test_a_closed_log_takes_no_more_records(six: Path) -> None:
@@ -512,11 +572,15 @@ def test_a_closed_log_takes_no_more_records(six: Path) -> None:
         log.append(Noticed(text="late"))
 
 
-def test_the_first_format_can_still_be_read_and_verified(tmp_path: Path) -> None:
-    folder = tmp_path / "log-v1"
-    shutil.copytree(GOLDEN, folder)
+@pytest.mark.parametrize("version", [1, 2])
+def test_an_older_format_can_still_be_read_verified_and_gone_on_with(
+    tmp_path: Path, version: int
+) -> None:
+    folder = tmp_path / "s1"
+    shutil.copytree(GOLDEN / f"log-v{version}", folder)
     assert verify(folder, key=GOLDEN_KEY).findings == ()
     records = list(read(folder))
+    assert {e.v for e, _ in records} == {version}
     assert [e.kind for e, _ in records] == [
         "session_started",
         "action_judged",
