@@ -7,6 +7,7 @@ any of them: a foreign `agent/` is never ours to run, not even with PYTHONPATH n
 
 from __future__ import annotations
 
+import gc
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
@@ -30,7 +31,9 @@ def main() -> NoReturn:
     try:
         from agent.doors.cli.main import main as command_line  # noqa: PLC0415  after our folder is first
 
-        sys.exit(command_line(sys.argv[1:]))
+        code = command_line(sys.argv[1:])
+        gc.freeze()  # all of it goes with the process: the collector need not look through it first
+        sys.exit(code)
     except KeyboardInterrupt:
         sys.exit(130)
 
