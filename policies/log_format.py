@@ -23,6 +23,7 @@ import math
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
+import orjson
 import rfc8785
 from pydantic import Field, JsonValue, ValidationError
 
@@ -42,7 +43,7 @@ INLINE_BYTES = 65_536
 FOLLOWED = frozenset({"plan_made", "said", "step_taken"})
 """Kinds of records that nothing rests on: they last from the next record of another kind on."""
 _LEAST_USUAL, _MOST_USUAL = 1e-4, 1e16
-"""Between them Python writes a float with the same digits as ECMAScript, without an exponent."""
+"""Between them a float is written with the same digits as by ECMAScript, without an exponent."""
 HEAD_BYTES = 448
 """The head is one write of this many bytes in place: never longer than a disk's sector."""
 
@@ -110,7 +111,7 @@ def canonical(value: Any) -> bytes:
     """
     try:
         return flat(value) if _is_usual(value) else rfc8785.dumps(value)
-    except (rfc8785.CanonicalizationError, UnicodeEncodeError, RecursionError) as error:
+    except (ValueError, orjson.JSONEncodeError, RecursionError) as error:
         raise LogError(
             f"a record has no canonical JSON form: {error}",
             remedy="this is a fault of the program that made the record: report it",
@@ -149,12 +150,9 @@ def plain(value: JsonValue) -> Any:
     return str(value) if isinstance(value, int) and abs(value) >= 2**53 else value
 
 
-_FLAT = json.JSONEncoder(sort_keys=True, ensure_ascii=False, separators=(",", ":"))
-
-
 def flat(fields: Any) -> bytes:
     """The same as `canonical` for what is usual, and quicker."""
-    return _FLAT.encode(fields).encode()
+    return orjson.dumps(fields, option=orjson.OPT_SORT_KEYS)
 
 
 def sealed(

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import json
 import operator
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import httpx2
 import openai
+import orjson
 from langchain_core.language_models import BaseChatModel, LanguageModelInput
 from langchain_core.messages import BaseMessage
 from langchain_openai import ChatOpenAI
@@ -17,6 +17,15 @@ from typing_extensions import override
 
 from agent.models.connection import http_settings
 from agent.models.names import ModelName
+
+_UNTOLD = {
+    f"x-stainless-{name}": openai.Omit()
+    for name in (
+        *("lang", "package-version", "os", "arch", "runtime", "runtime-version", "async"),
+        *("retry-count", "read-timeout"),
+    )
+}
+"""What the client would tell a server of this machine and of itself, at some cost to each call."""
 
 
 class _Completions:
@@ -36,7 +45,7 @@ class _Completions:
         return self._client.post(
             "/chat/completions",
             content=self._json({**body, **extra_body}),
-            options={"timeout": timeout},
+            options={"timeout": timeout, "headers": _UNTOLD},
             cast_to=object,
             stream=True,
             stream_cls=openai.Stream[object],
@@ -46,22 +55,15 @@ class _Completions:
         """The body; a message that was sent before is not written anew."""
         messages = body.pop("messages")
         known = _unchanged(self._written, messages)
-        self._written[known:] = [(message, _written(message)) for message in messages[known:]]
+        self._written[known:] = [(message, orjson.dumps(message)) for message in messages[known:]]
         texts = [text for _, text in self._written]
-        return b'%s,"messages":[%s]}' % (_written(body)[:-1], b",".join(texts))
+        return b'%s,"messages":[%s]}' % (orjson.dumps(body)[:-1], b",".join(texts))
 
 
 def _unchanged(before: Sequence[tuple[object, object]], now: Sequence[object]) -> int:
     """How many things at the beginning are the same as before, each with what was made of it."""
     same = [*map(operator.is_, map(operator.itemgetter(0), before), now)]
     return same.index(False) if False in same else len(same)
-
-
-_JSON = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"), allow_nan=False)
-
-
-def _written(value: object) -> bytes:
-    return _JSON.encode(value).encode()
 
 
 class _Chat(ChatOpenAI):
@@ -107,7 +109,7 @@ class _InOnePiece(httpx2.SyncByteStream):
     def __iter__(self) -> Iterator[bytes]:
         said = b"".join(self._body)
         try:
-            yield b"data: %s\n\n" % json.dumps(_as_chunk(json.loads(said))).encode()
+            yield b"data: %s\n\n" % orjson.dumps(_as_chunk(orjson.loads(said)))
         except (ValueError, LookupError, TypeError, AttributeError):
             yield said
 
