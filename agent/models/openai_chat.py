@@ -11,6 +11,7 @@ import openai
 import orjson
 from langchain_core.language_models import BaseChatModel, LanguageModelInput
 from langchain_core.messages import BaseMessage
+from langchain_core.prompt_values import ChatPromptValue
 from langchain_openai import ChatOpenAI
 from pydantic import PrivateAttr, SecretStr
 from typing_extensions import override
@@ -37,13 +38,14 @@ class _Completions:
 
     def __init__(self, client: openai.OpenAI) -> None:
         self._client = client
+        self._address = f"{client.base_url}chat/completions"  # a relative one is parsed thrice
         self._written: list[tuple[object, bytes]] = []
 
     def create(
         self, *, timeout: float, extra_body: Mapping[str, Any], **body: Any
     ) -> openai.Stream[object]:
         return self._client.post(
-            "/chat/completions",
+            self._address,
             content=self._json({**body, **extra_body}),
             options={"timeout": timeout, "headers": _UNTOLD},
             cast_to=object,
@@ -91,7 +93,8 @@ class _Chat(ChatOpenAI):
         """The payload; what was made of a message for the call before is not made again."""
         messages = self._convert_input(input_).to_messages()
         known = _unchanged(self._told, messages)
-        payload = super()._get_request_payload(messages[known:], **kwargs)
+        new = ChatPromptValue.model_construct(messages=messages[known:])
+        payload = super()._get_request_payload(new, **kwargs)
         if "messages" not in payload:  # for responses, which are not one for one
             return super()._get_request_payload(messages, **kwargs) if known else payload
         self._told[known:] = zip(messages[known:], payload["messages"], strict=True)
