@@ -23,7 +23,7 @@ from agent import ending, minds, session_store
 from agent.ending import Refused
 from agent.hearing import Hearing
 from agent.loop.budget import Budget, BudgetExhausted
-from agent.loop.graph import Loop, build
+from agent.loop.graph import Loop, after_act, build, go_on
 from agent.loop.nodes import Stopped
 from agent.loop.state import LoopState
 from agent.opening import STATE_LOST, Opening
@@ -287,12 +287,12 @@ class Session:
         graph, config = self._graph, self._config
         if graph is None:
             raise ValueError("the loop is not built")
-        known = graph.get_state(config).values
+        known = self._reached()
         if end := known.get("end"):
             if end["outcome"] not in (*RESUMABLE, OUT_OF_BUDGET):
                 return  # it was reached, and only the result was not written
             change: LoopState = {"end": {}, "calls": []}
-            graph.update_state(config, change, as_node="act")
+            graph.update_state(config, go_on(after_act, known, change), as_node="act")
         start: LoopState | None = None if known else {"step": 0, "budget": self._budget.spent()}
         gc.freeze()  # all that was loaded to begin is needed to the end: the collector need not look
         try:

@@ -12,11 +12,13 @@ the session's log and is looked up by key. The nodes are in `agent/loop/nodes.py
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any, TypeAlias
 
 from langgraph.checkpoint.base import BaseCheckpointSaver
 from langgraph.graph import END, START, StateGraph
 from langgraph.graph.state import CompiledStateGraph
+from langgraph.types import Command
 
 from agent.loop.nodes import Nodes
 from agent.loop.state import LoopState
@@ -26,19 +28,37 @@ Loop: TypeAlias = CompiledStateGraph[LoopState, None, LoopState, LoopState]
 
 def build(nodes: Nodes, saver: BaseCheckpointSaver[Any]) -> Loop:
     """The compiled graph over these nodes."""
+
+    def plan(state: LoopState) -> Command[str]:
+        return go_on(after_plan, state, nodes.plan(state))
+
+    def act(state: LoopState) -> Command[str]:
+        return go_on(after_act, state, nodes.act(state))
+
+    def verify(state: LoopState) -> Command[str]:
+        return go_on(after_verify, state, nodes.verify(state))
+
     graph = StateGraph(LoopState)
     graph.add_node("recall", nodes.recall)
-    graph.add_node("plan", nodes.plan)
-    graph.add_node("act", nodes.act)
-    graph.add_node("verify", nodes.verify)
+    graph.add_node("plan", plan, destinations=("act", "verify", "plan", END))
+    graph.add_node("act", act, destinations=("plan", "verify", END))
+    graph.add_node("verify", verify, destinations=("remember", "plan", END))
     graph.add_node("remember", nodes.remember)
     graph.add_edge(START, "recall")
     graph.add_edge("recall", "plan")
-    graph.add_conditional_edges("plan", after_plan, ["act", "verify", "plan", END])
-    graph.add_conditional_edges("act", after_act, ["plan", "verify", END])
-    graph.add_conditional_edges("verify", after_verify, ["remember", "plan", END])
     graph.add_edge("remember", END)
     return graph.compile(checkpointer=saver)
+
+
+Route: TypeAlias = Callable[[LoopState], str]
+
+
+def go_on(route: Route, state: LoopState, change: LoopState) -> Command[str]:
+    """What changes in the state, and the node that is next.
+
+    A conditional edge would read the whole state anew.
+    """
+    return Command(update=change, goto=route({**state, **change}))
 
 
 def after_plan(state: LoopState) -> str:
