@@ -34,8 +34,7 @@ def http_settings() -> dict[str, Any]:
     Raises:
         ModelNameError: A variable names certificates or a proxy that cannot be used.
     """
-    path = certificates()
-    trusted = _trusting(path) if path else httpx2.create_ssl_context()
+    _, trusted = _authorities() or ("", httpx2.create_ssl_context())
     try:
         httpx2.Client(verify=trusted).close()
     except (ValueError, ImportError) as error:
@@ -55,16 +54,20 @@ def certificates() -> str | None:
     Raises:
         ModelNameError: It holds no certificates that can be read.
     """
+    path, _ = _authorities() or (None, None)
+    return path
+
+
+def _authorities() -> tuple[str, ssl.SSLContext] | None:
     for variable in CERTIFICATES:
         if path := os.environ.get(variable):
             try:
-                _trusting(path)
+                return path, _trusting(path)
             except OSError as error:
                 raise ModelNameError(
                     f"{variable} names {path}, which holds no certificates that can be read",
                     remedy=f"Let {variable} name a file of CA certificates (PEM), or unset it.",
                 ) from error
-            return path
     return None
 
 

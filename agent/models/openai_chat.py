@@ -161,6 +161,8 @@ def open_chat(name: ModelName, *, address: str, key: str, timeout_s: float) -> B
         "timeout": timeout_s,
         "max_retries": 0,
         "http_client": openai.DefaultHttpxClient(**connection),
+        # Not used; one of LangChain's own would read all certificates again.
+        "http_async_client": openai.DefaultAsyncHttpxClient(verify=connection["verify"]),
         "stream_usage": True,
     }
     chat: _Chat
