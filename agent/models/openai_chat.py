@@ -19,15 +19,6 @@ from typing_extensions import override
 from agent.models.connection import http_settings
 from agent.models.names import ModelName
 
-_UNTOLD = {
-    f"x-stainless-{name}": openai.Omit()
-    for name in (
-        *("lang", "package-version", "os", "arch", "runtime", "runtime-version", "async"),
-        *("retry-count", "read-timeout"),
-    )
-}
-"""What the client would tell a server of this machine and of itself, at some cost to each call."""
-
 
 class _Completions:
     """Chat completions as plain JSON both ways.
@@ -42,12 +33,17 @@ class _Completions:
         self._written: list[tuple[object, bytes]] = []
 
     def create(
-        self, *, timeout: float, extra_body: Mapping[str, Any], **body: Any
+        self,
+        *,
+        timeout: float,
+        extra_body: Mapping[str, Any],
+        extra_headers: Mapping[str, str | openai.Omit],
+        **body: Any,
     ) -> openai.Stream[object]:
         return self._client.post(
             self._address,
             content=self._json({**body, **extra_body}),
-            options={"timeout": timeout, "headers": _UNTOLD},
+            options={"timeout": timeout, "headers": extra_headers},
             cast_to=object,
             stream=True,
             stream_cls=openai.Stream[object],
@@ -66,6 +62,16 @@ def _unchanged(before: Sequence[tuple[object, object]], now: Sequence[object]) -
     """How many things at the beginning are the same as before, each with what was made of it."""
     same = [*map(operator.is_, map(operator.itemgetter(0), before), now)]
     return same.index(False) if False in same else len(same)
+
+
+_UNTOLD = {
+    f"x-stainless-{name}": openai.Omit()
+    for name in (
+        *("lang", "package-version", "os", "arch", "runtime", "runtime-version", "async"),
+        *("retry-count", "read-timeout"),
+    )
+}
+"""What the client would tell a server of this machine and of itself, at some cost to each call."""
 
 
 class _Chat(ChatOpenAI):
@@ -87,7 +93,7 @@ class _Chat(ChatOpenAI):
         # refuses a cut one; here a finish reason tells of that.
         if "response_format" in payload:
             extra["response_format"] = payload.pop("response_format")
-        return payload | {"extra_body": extra}
+        return payload | {"extra_body": extra, "extra_headers": _UNTOLD}
 
     def _from_before(self, input_: LanguageModelInput, **kwargs: Any) -> dict[str, Any]:
         """The payload; what was made of a message for the call before is not made again."""

@@ -49,6 +49,15 @@ def test_the_way_round_the_clients_walk_sends_the_very_same_body(model: str) -> 
 
 
 @pytest.mark.parametrize("model", ["gpt-5.5", "gpt-6.1-sol"])
+def test_a_server_is_not_told_of_the_users_machine(model: str) -> None:
+    with ModelServer([Turn("Yes.")]) as server:
+        chat = open_chat(parse(f"openai/{model}"), address=server.base_url, key=KEY, timeout_s=30)
+        list(chat.stream(HISTORY, max_tokens=9, timeout=30))
+
+    assert not [name for name in server.headers[0] if "stainless" in name]
+
+
+@pytest.mark.parametrize("model", ["gpt-5.5", "gpt-6.1-sol"])
 def test_the_history_does_not_pass_through_the_clients_own_types(
     model: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
