@@ -144,7 +144,7 @@ class Session:
     def _open_log(self, key: bytes) -> SessionLog:
         if self._past:
             return SessionLog.open(self._folder, key=key, mask=self._masked)
-        return SessionLog.create(self._folder, session_id=self.id, key=key, mask=self._masked)
+        return SessionLog.create(self._folder, key=key, mask=self._masked)
 
     @classmethod
     def start(

@@ -11,8 +11,8 @@ from __future__ import annotations
 import errno
 import os
 import threading
-from collections.abc import Callable
-from contextlib import suppress
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -25,7 +25,9 @@ from policies.log_check import (
     Verification,
     check_chain,
     erased_mark,
+    forged,
     may_be_ahead,
+    outlasted,
     payload_of,
     read,
     read_head,
@@ -37,6 +39,7 @@ from policies.log_files import (
     lock,
     make_folder,
     refused,
+    sync_file,
     sync_folder,
     write_all,
     write_file,
@@ -101,13 +104,12 @@ class SessionLog:
         folder: Path,
         log_fd: int,
         *,
-        session_id: str,
         last: tuple[int, str],
         key: bytes,
         mask: Callable[[Any], Any],
     ) -> None:
         self.folder = folder
-        self.session_id = session_id
+        self.session_id = folder.name
         self._key = key
         self._mask = mask
         self._log_fd = log_fd
@@ -119,14 +121,12 @@ class SessionLog:
         self._turn = threading.Lock()
 
     @classmethod
-    def create(
-        cls, folder: Path, *, session_id: str, key: bytes, mask: Callable[[Any], Any]
-    ) -> SessionLog:
+    def create(cls, folder: Path, *, key: bytes, mask: Callable[[Any], Any]) -> SessionLog:
         """Begin a session's log in a folder that has none.
 
         Args:
-            folder: Made if need be, for the owner's eyes only.
-            session_id: At most 128 letters, digits, dots, dashes and underscores.
+            folder: Made if need be, for the owner's eyes only. Its name is the session's: at most
+                128 letters, digits, dots, dashes and underscores.
             key: Seals records and head; whoever holds the log alone can neither add a record nor
                 cut its end unseen.
             mask: Put to all that is written: a record's JSON data, a blob's text. It gives back
@@ -147,11 +147,16 @@ class SessionLog:
         except OSError as error:
             raise refused(folder, error) from error
         lock(fd, folder / LOG)
-        log = cls(folder, fd, session_id=session_id, last=(-1, FIRST_PREV), key=key, mask=mask)
-        log._write_head()
-        log._keep_head()
-        for made in (folder, folder.parent):
-            sync_folder(made)
+        try:
+            log = cls(folder, fd, last=(-1, FIRST_PREV), key=key, mask=mask)
+        except OSError as error:
+            os.close(fd)
+            raise refused(folder, error) from error
+        with log._closed_where_it_fails():
+            log._write_head()
+            log._keep_head()
+            for made in (folder, folder.parent):
+                sync_folder(made)
         return log
 
     @classmethod
@@ -173,21 +178,22 @@ class SessionLog:
             ) from error
         lock(fd, folder / LOG)
         try:
-            session_id, last, torn, size = _last_good(folder, key=key)
+            last, torn, size = _last_good(folder, key=key)
             if torn:
                 os.ftruncate(fd, size)
-            log = cls(folder, fd, session_id=session_id, last=last, key=key, mask=mask)
+            log = cls(folder, fd, last=last, key=key, mask=mask)
         except OSError as error:
             os.close(fd)
             raise refused(folder, error) from error
-        except LogError:
+        except BaseException:
             os.close(fd)
             raise
-        log._last()
-        log._write_head()
-        log._keep_head()
-        if torn:
-            log.append(Noticed(text=f"A torn last line of the log ({torn} bytes) was cut off."))
+        with log._closed_where_it_fails():
+            log._last()
+            log._write_head()
+            log._keep_head()
+            if torn:
+                log.append(Noticed(text=f"A torn last line of the log ({torn} bytes) was cut off."))
         return log
 
     def append(self, record: Record, *, actor: str = "journeyman", key: str = "") -> Written:
@@ -221,6 +227,7 @@ class SessionLog:
                 "digest": digest(payload) if inline else self._keep(payload),
             }
             text = payload.decode()
+            written = record if masked is data else RECORD.validate_python(masked)
             own_hash, line = sealed(
                 fields, text if inline else None, session_id=self.session_id, key=self._key
             )
@@ -228,7 +235,7 @@ class SessionLog:
             self._seq, self._hash = self._seq + 1, own_hash
             if not self._followed:
                 self._write_head()
-            written = record if masked is data else RECORD.validate_python(masked)
+            self._broken = ""
             return Written(self._seq, written, text)
 
     def blob(self, data: bytes) -> str:
@@ -268,9 +275,9 @@ class SessionLog:
             LogError: There is no such payload, or the disk refuses.
         """
         self.read_blob(name)
-        self.append(Noticed(text=f"The payload {name} is erased: {reason}"))
+        self.append(Noticed(text=f"The payload {name} is to be erased: {reason}"))
         path = blob_path(self.folder, name)
-        mark = erased_mark(name, key=self._key).encode()
+        mark = erased_mark(name, self.session_id, key=self._key).encode()
         with self._turn:
             try:
                 make_folder(path.parent)
@@ -280,6 +287,7 @@ class SessionLog:
                 self._blank(name)
             except OSError as error:
                 raise refused(path, error) from error
+        self.append(Noticed(text=f"The payload {name} was erased."))
 
     def close(self) -> None:
         """Let another process write. Safe to call twice."""
@@ -302,6 +310,17 @@ class SessionLog:
     def __exit__(self, *exc: object) -> None:
         self.close()
 
+    @contextmanager
+    def _closed_where_it_fails(self) -> Iterator[None]:
+        try:
+            yield
+        except BaseException as error:
+            self._broken = "it could not be opened"
+            self.close()
+            if isinstance(error, OSError):
+                raise refused(self.folder, error) from error
+            raise
+
     def _refuse_if_broken(self) -> None:
         if self._broken:
             raise LogError(
@@ -313,11 +332,12 @@ class SessionLog:
         name = digest(data)
         path = blob_path(self.folder, name)
         try:
-            if path.exists() and path.read_bytes() == data:
-                return name
             make_folder(path.parent)
-            # In place: no line names it yet, and one that a crash tore is written anew.
-            write_file(path, data)
+            if path.exists() and path.read_bytes() == data:
+                sync_file(path)  # it may be of a process that was killed before it came so far
+            else:
+                # In place: no line names it yet, and one that a crash tore is written anew.
+                write_file(path, data)
             sync_folder(path.parent)
         except OSError as error:
             raise refused(path, error) from error
@@ -338,12 +358,18 @@ class SessionLog:
         write_file(part, b"".join(lines))
         fd = os.open(part, os.O_RDWR | os.O_APPEND)
         lock(fd, part)
-        part.replace(self.folder / LOG)
+        old = self._log_fd
+        try:
+            part.replace(self.folder / LOG)
+        except OSError:
+            os.close(fd)
+            raise
+        self._log_fd, self._size = fd, sum(map(len, lines))
+        os.close(old)
         sync_folder(self.folder)
-        os.close(self._log_fd)
-        self._log_fd, self._size = fd, os.fstat(fd).st_size
 
     def _write_line(self, line: bytes, *, lasting: bool) -> None:
+        self._broken = "the writing of a record was interrupted"  # until it was not
         try:
             write_all(self._log_fd, line)
         except OSError as error:
@@ -390,29 +416,33 @@ class SessionLog:
         return refused(self.folder / HEAD, error)
 
 
-def _last_good(folder: Path, *, key: bytes) -> tuple[str, tuple[int, str], int, int]:
-    """Whose log it is, the number and hash to go on from, how many bytes of no use follow, and where."""
+def _last_good(folder: Path, *, key: bytes) -> tuple[tuple[int, str], int, int]:
+    """The number and hash to go on from, how many bytes of no use follow, and where."""
     remedy = f"`journeyman log verify {folder.name}` says all that is wrong"
+    head = read_head(folder)
+    if head is None or head.session_id != folder.name or not head_is_ours(head, key=key):
+        raise LogError(f"the head of the log in {folder} is not this session's", remedy=remedy)
     lines = read_lines(folder)
     envelopes, wrong = check_chain(lines.whole)
-    head = read_head(folder)
-    if wrong and head and wrong[0].index > head.seq and wrong[0].is_no_record:
+    if wrong and wrong[0].index > head.seq and wrong[0].is_no_record:
         # Behind the last lasting record a loss of power can leave anything, and nothing rests on it.
-        lines = lines.up_to(wrong[0].index)
-        envelopes, wrong = check_chain(lines.whole)
+        spoiled = wrong[0].index
+        if not outlasted(lines.whole[spoiled:], head, key=key):
+            lines = lines.up_to(spoiled)
+            envelopes, wrong = check_chain(lines.whole)
     if wrong:
         raise LogError(f"the log in {folder} is not whole: {wrong[0].text}", remedy=remedy)
-    if head is None or not head_is_ours(head, key=key):
-        raise LogError(f"the head of the log in {folder} is not this session's", remedy=remedy)
+    if any(forged(envelope, head, key=key) for envelope in envelopes):
+        raise LogError(f"the log in {folder} holds a record with a forged seal", remedy=remedy)
     last = envelopes[-1] if envelopes else None
     seq, last_hash = (last.seq, last.hash) if last else (-1, FIRST_PREV)
     at_head = envelopes[head.seq].hash if 0 <= head.seq < len(envelopes) else FIRST_PREV
-    if seq < head.seq or not may_be_ahead(envelopes, head, key=key) or at_head != head.hash:
+    if seq < head.seq or not may_be_ahead(envelopes, head) or at_head != head.hash:
         raise LogError(
             f"the log in {folder} does not end where its head says: last {seq}, head {head.seq}",
             remedy=remedy,
         )
-    return head.session_id, (seq, last_hash), len(lines.torn), lines.size
+    return (seq, last_hash), len(lines.torn), lines.size
 
 
 def _blanked(line: bytes, name: str) -> bytes:

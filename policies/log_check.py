@@ -88,15 +88,19 @@ def read_lines(folder: Path) -> Lines:
 def read(folder: Path) -> Iterator[tuple[Envelope, Record]]:
     """All records in their order; one whose payload was erased comes as a `Noticed` that says so.
 
-    A last line without an end is left out: it is of a record that was never written whole.
+    A last line without an end is left out: it is of a record that was never written whole. So is
+    what stands from a spoiled line on that lies behind the head.
 
     Raises:
         LogUnreadable: There is no log, or a line or a payload is not what it should be.
     """
     remedy = f"`journeyman log verify {folder.name}` says all that is wrong"
+    head = read_head(folder)
     for number, line in enumerate(read_lines(folder).whole):
         envelope = parse_line(line)
         if envelope is None:
+            if head and number > head.seq:  # a loss of power leaves such: it is cut off at a resume
+                return
             raise LogUnreadable(f"line {number + 1} of the log is no record", remedy=remedy)
         try:
             record = RECORD.validate_json(payload_of(folder, envelope))
@@ -145,6 +149,7 @@ def verify(folder: Path, *, key: bytes | None) -> Verification:
     Raises:
         LogUnreadable: There is no log to look at.
     """
+    head = read_head(folder)  # before the lines: a writer may be at work
     lines = read_lines(folder)
     envelopes, broken = check_chain(lines.whole)
     wrong = [link.text for link in broken]
@@ -155,7 +160,7 @@ def verify(folder: Path, *, key: bytes | None) -> Verification:
         )
     wrong += _check_payloads(folder, envelopes, key=key)
     known: list[str] = []
-    _check_head(folder, envelopes, key=key, wrong=wrong, known=known)
+    _check_head(folder.name, head, envelopes, key=key, wrong=wrong, known=known)
     return Verification(not wrong, len(envelopes), (*wrong, *known))
 
 
@@ -199,16 +204,25 @@ def _broken(envelope: Envelope, prev: str, expected: int, version: int) -> Itera
         yield "is of another form than its place allows: changed or replaced"
 
 
-def may_be_ahead(envelopes: list[Envelope], head: Head, *, key: bytes | None) -> bool:
+def may_be_ahead(envelopes: list[Envelope], head: Head) -> bool:
     """Whether a crash can have left the records behind the head's.
 
-    Those that are sealed it can; of others one, and such as it follows.
+    Those that are sealed it can; of others, where the head is of their time, one and such as it
+    follows.
     """
     ahead = [envelope for envelope in envelopes if envelope.seq > head.seq]
     unsealed = [envelope for envelope in ahead if envelope.v < SEALED]
-    return all(envelope.kind in FOLLOWED for envelope in unsealed[:-1]) and not any(
-        forged(envelope, head, key=key) for envelope in ahead
-    )
+    if unsealed and head.v > 1:
+        return False
+    return all(envelope.kind in FOLLOWED for envelope in unsealed[:-1])
+
+
+def outlasted(rest: tuple[bytes, ...], head: Head, *, key: bytes) -> bool:
+    """Whether one of these lines was on the disk for good before another was written."""
+    envelopes = [e for e in map(parse_line, rest) if e and e.v >= SEALED]
+    ours = [e for e in envelopes if not forged(e, head, key=key)]
+    follows = {envelope.prev for envelope in ours}
+    return any(e.kind not in FOLLOWED and e.hash in follows for e in ours)
 
 
 def forged(envelope: Envelope, head: Head, *, key: bytes | None) -> bool:
@@ -256,14 +270,20 @@ def _mark_problem(path: Path, *, key: bytes | None) -> str:
         mark = _mark(path).read_text(encoding="ascii", errors="replace").strip()
     except OSError:
         return "is missing"
-    if key is None or hmac.compare_digest(mark, erased_mark(path.name, key=key)):
+    expected = None if key is None else erased_mark(path.name, _session_of(path), key=key)
+    if expected is None or hmac.compare_digest(mark.encode(), expected.encode()):
         return ""
     return "is missing, and its mark of erasure is forged"
 
 
-def erased_mark(digest: str, *, key: bytes) -> str:
+def erased_mark(digest: str, session_id: str, *, key: bytes) -> str:
     """What stands in the mark beside an erased payload."""
-    return mac(key, "erased", digest.encode())
+    return mac(key, "erased", f"{session_id} {digest}".encode())
+
+
+def _session_of(blob: Path) -> str:
+    """The session in whose folder a payload lies, as `blob_path` lays it."""
+    return blob.parents[2].name
 
 
 def _mark(path: Path) -> Path:
@@ -282,14 +302,14 @@ def _streams(folder: Path, envelope: Envelope) -> dict[str, str]:
 
 
 def _check_head(
-    folder: Path,
+    name: str,
+    head: Head | None,
     envelopes: list[Envelope],
     *,
     key: bytes | None,
     wrong: list[str],
     known: list[str],
 ) -> None:
-    head = read_head(folder)
     if head is None:
         wrong.append("head.json is missing or damaged: whether records were cut off is not known")
         return
@@ -298,6 +318,8 @@ def _check_head(
     elif not head_is_ours(head, key=key):
         wrong.append("head.json is forged: its seal was not made with this session's key")
         return
+    if head.session_id != name:
+        wrong.append(f"the log is of the session {head.session_id}, and lies in another's folder")
     wrong += [
         f"record {envelope.seq} is forged: its seal was not made with this session's key"
         for envelope in envelopes
@@ -306,7 +328,7 @@ def _check_head(
     last = envelopes[-1].seq if envelopes else -1
     if last < head.seq:
         wrong.append(f"records are cut off: the last is {last}, the head says {head.seq}")
-    elif not may_be_ahead(envelopes, head, key=key):
+    elif not may_be_ahead(envelopes, head):
         wrong.append(f"records were added: the last is {last}, the head says {head.seq}")
     elif last > head.seq:
         known.append(

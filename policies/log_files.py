@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import fcntl
 import os
+import time
 from pathlib import Path
 
 from policies.log_format import LogError
+
+LOCK_TRIES = 10
 
 
 def lock(fd: int, path: Path) -> None:
@@ -15,13 +18,17 @@ def lock(fd: int, path: Path) -> None:
     Raises:
         LogError: Another process is.
     """
-    try:
-        fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        # Whoever erases puts a new file in its place: the lock of the old one is worth nothing.
-        if os.path.samestat(os.fstat(fd), path.stat()):
-            return
-    except OSError:
-        pass
+    for _ in range(LOCK_TRIES):
+        try:
+            fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            # Whoever erases puts a new file in its place: the lock of the old one is worth nothing.
+            if os.path.samestat(os.fstat(fd), path.stat()):
+                return
+            break
+        except BlockingIOError:
+            time.sleep(0.01)  # it may be one that only looks: see `is_locked`
+        except OSError:
+            break
     os.close(fd)
     raise LogError(
         f"another process writes the log in {path.parent}",
@@ -49,6 +56,15 @@ def write_file(path: Path, data: bytes) -> None:
     fd = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
     try:
         write_all(fd, data)
+        os.fsync(fd)
+    finally:
+        os.close(fd)
+
+
+def sync_file(path: Path) -> None:
+    """What a file holds is on the disk."""
+    fd = os.open(path, os.O_RDONLY)
+    try:
         os.fsync(fd)
     finally:
         os.close(fd)

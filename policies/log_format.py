@@ -44,6 +44,8 @@ FOLLOWED = frozenset({"plan_made", "said", "step_taken"})
 """Kinds of records that nothing rests on: they last from the next record of another kind on."""
 _LEAST_USUAL, _MOST_USUAL = 1e-4, 1e16
 """Between them a float is written with the same digits as by ECMAScript, without an exponent."""
+_MOST = 2**53 - 1
+"""The greatest whole number that has a canonical form."""
 HEAD_BYTES = 448
 """The head is one write of this many bytes in place: never longer than a disk's sector."""
 
@@ -79,7 +81,7 @@ class Envelope(Frozen):
     """
 
     v: Literal[1, 2, 3]
-    seq: int = Field(ge=0)
+    seq: int = Field(ge=0, le=_MOST)
     prev: Digest
     kind: str
     key: str
@@ -94,13 +96,16 @@ class Envelope(Frozen):
 
 
 class Head(Frozen):
-    """The last line that was written for certain. `seq` is -1 before the first."""
+    """The last line that was written for certain. `seq` is -1 before the first.
 
-    v: Literal[1]
+    Behind a head of v2 every line is sealed; those of v1 are of logs before their v3.
+    """
+
+    v: Literal[1, 2]
     session_id: str = Field(pattern=r"^[A-Za-z0-9._-]{1,128}$")
-    seq: int = Field(ge=-1)
-    hash: str
-    mac: str
+    seq: int = Field(ge=-1, le=_MOST)
+    hash: Digest
+    mac: Digest
 
 
 def canonical(value: Any) -> bytes:
@@ -190,14 +195,14 @@ def parse_line(line: bytes) -> Envelope | None:
     """The envelope of one line; None where the line is not one, byte for byte."""
     try:
         envelope = Envelope.model_validate(json.loads(line))
-    except (ValueError, ValidationError, RecursionError):
+        return envelope if line_of(envelope) == line + b"\n" else None
+    except (ValueError, ValidationError, RecursionError, orjson.JSONEncodeError):
         return None
-    return envelope if line_of(envelope) == line + b"\n" else None
 
 
 def seal_head(session_id: str, seq: int, last_hash: str, *, key: bytes) -> bytes:
     """A head sealed with the session's key, as it lies in its file."""
-    fields = {"v": 1, "session_id": session_id, "seq": seq, "hash": last_hash}
+    fields = {"v": 2, "session_id": session_id, "seq": seq, "hash": last_hash}
     return _filled({**fields, "mac": mac(key, "head", flat(fields))})
 
 

@@ -77,7 +77,6 @@ def workbench(sandbox: Sandbox) -> Iterator[Workbench]:
         tempfile.TemporaryDirectory() as folder,
         SessionLog.create(
             Path(folder) / SESSION,
-            session_id=SESSION,
             key=key,
             mask=lambda data: masks.mask_json(data, ALL_KINDS),
         ) as log,

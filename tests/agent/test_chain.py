@@ -48,7 +48,7 @@ class Room:
         self.log = (
             SessionLog.open(folder, key=key, mask=lambda data: data)
             if begun
-            else SessionLog.create(folder, session_id="s", key=key, mask=lambda data: data)
+            else SessionLog.create(folder, key=key, mask=lambda data: data)
         )
         self.stopped = False
         self.budget = Budget(Limits.model_validate(limits))

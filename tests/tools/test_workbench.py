@@ -39,7 +39,7 @@ class Room:
         self.outcome = Outcome(exit_code=0, stdout="ok")
         self.masks = Masks(b"k" * 32)
         self.log = SessionLog.create(
-            folder, session_id="s", key=b"k" * 32, mask=lambda d: self.masks.mask_json(d, ALL_KINDS)
+            folder, key=b"k" * 32, mask=lambda d: self.masks.mask_json(d, ALL_KINDS)
         )
         gate = Gate(
             [builtin("baseline")], Circumstances(contained=True, mode="terminal"), self.masks
