@@ -16,7 +16,7 @@ from tests.model_server import Call, ModelServer, Turn, texts
 from tests.model_wire import Request
 from tests.sessions import copy_red_test
 
-SEEDS = range(5)
+SEEDS = range(3)
 MANY = range(90)
 KINDS = (
     "session_started",

@@ -59,6 +59,12 @@ def instants(seeds: int) -> list[float]:
     return [round(chance.uniform(0, RUN_S), 2) for _ in range(seeds)]
 
 
+def one_of(seeds: int) -> list[object]:
+    """The first instant for every run of the suite, the others for the soak."""
+    first, *others = instants(seeds)
+    return [pytest.param(first), *(pytest.param(at, marks=pytest.mark.soak) for at in others)]
+
+
 def kill_redis(run: Crashing) -> bool:
     try:
         pid = int((run.home / "redis" / "server.pid").read_text())
@@ -87,7 +93,7 @@ def assert_outlives_its_redis(run: Crashing, at: float) -> None:
     assert_as_if_nothing_had_happened(run, before)
 
 
-@pytest.mark.parametrize("at", instants(3))
+@pytest.mark.parametrize("at", instants(1))
 def test_a_redis_server_that_dies_is_started_again(run: Crashing, at: float) -> None:
     assert_outlives_its_redis(run, at)
 
@@ -98,7 +104,7 @@ def test_a_redis_server_that_dies_at_many_instants(run: Crashing, at: float) -> 
     assert_outlives_its_redis(run, at)
 
 
-@pytest.mark.parametrize("at", instants(3))
+@pytest.mark.parametrize("at", one_of(3))
 def test_a_container_that_dies_is_opened_anew(run: Crashing, at: float) -> None:
     before = tree_of(run.repo)
     with run.begin() as process:
@@ -114,7 +120,7 @@ def relay(tmp_path: Path) -> Iterator[Relay]:
         yield found
 
 
-@pytest.mark.parametrize("at", instants(3))
+@pytest.mark.parametrize("at", one_of(3))
 def test_a_docker_engine_that_dies_ends_the_run_and_it_goes_on_when_it_is_back(
     run: Crashing, relay: Relay, monkeypatch: pytest.MonkeyPatch, at: float
 ) -> None:
@@ -143,7 +149,7 @@ def test_a_disk_that_takes_no_more_ends_the_run_with_what_to_do(run: Crashing, r
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP, signal.SIGINT])
-@pytest.mark.parametrize("at", instants(2))
+@pytest.mark.parametrize("at", one_of(2))
 def test_a_signal_at_any_instant_is_a_stop_that_can_be_gone_on_from(
     run: Crashing, number: int, at: float
 ) -> None:
