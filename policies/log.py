@@ -18,7 +18,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Self
 
-from pydantic import JsonValue
+from pydantic import JsonValue, ValidationError
 
 from policies.action import digest
 from policies.log_check import (
@@ -227,7 +227,7 @@ class SessionLog:
                 "digest": digest(payload) if inline else self._keep(payload),
             }
             text = payload.decode()
-            written = record if masked is data else RECORD.validate_python(masked)
+            written = record if masked is data else _masked_record(masked)
             own_hash, line = sealed(
                 fields, text if inline else None, session_id=self.session_id, key=self._key
             )
@@ -414,6 +414,16 @@ class SessionLog:
     def _headless(self, error: OSError) -> LogError:
         self._broken = "its head could not be written"
         return refused(self.folder / HEAD, error)
+
+
+def _masked_record(data: Any) -> Record:
+    try:
+        return RECORD.validate_python(data)
+    except ValidationError as error:
+        raise LogError(
+            f"a record is none any more once it is masked: {error}",
+            remedy="this is a fault of the program that made the record: report it",
+        ) from error
 
 
 def _last_good(folder: Path, *, key: bytes) -> tuple[tuple[int, str], int, int]:

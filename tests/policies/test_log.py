@@ -624,6 +624,18 @@ def test_what_a_resume_cuts_off_is_not_read_before_it_either(six: Path) -> None:
     assert len(list(read(six))) == 6
 
 
+def test_a_record_that_its_mask_breaks_is_not_written(tmp_path: Path) -> None:
+    def mask(data: Any) -> Any:
+        return data | {"type": "masked"} if data.get("text") == "secret" else data
+
+    with new_log(tmp_path / "s1", mask=mask) as log:
+        with pytest.raises(LogError, match="once it is masked"):
+            log.append(Noticed(text="secret"))
+        assert log.append(Noticed(text="goes on")).seq == 0
+    assert verify(tmp_path / "s1", key=KEY).whole
+    assert len(list(read(tmp_path / "s1"))) == 1
+
+
 @pytest.mark.parametrize("at", ["fdatasync", "pwrite"])
 def test_a_record_whose_writing_was_interrupted_is_followed_by_none(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, at: str
