@@ -185,7 +185,7 @@ class SessionLog:
         except OSError as error:
             os.close(fd)
             raise refused(folder, error) from error
-        except BaseException:
+        except BaseException:  # the lock goes with the descriptor, whatever it was
             os.close(fd)
             raise
         with log._closed_where_it_fails():

@@ -119,7 +119,7 @@ class _Paced(httpx2.SyncByteStream):
                 self.due = math.inf  # whoever reads may take their time
                 yield part
                 self.due = min(time.monotonic() + SILENCE_S, self._deadline)
-        except Exception:
+        except Exception:  # whatever a connection says that was ended under it
             if not self.given_up:
                 raise
         finally:

@@ -684,14 +684,16 @@ def test_an_opening_that_fails_lets_go_of_the_log(
         patch.setattr(os, "fdatasync", fails)
         with pytest.raises(LogError, match="cannot be written"):
             SessionLog.open(six, key=KEY, mask=unmasked)
-    SessionLog.open(six, key=KEY, mask=unmasked).close()
+    with SessionLog.open(six, key=KEY, mask=unmasked) as log:
+        assert log.append(Noticed(text="goes on")).seq == 6
 
 
 def test_whoever_looks_whether_a_log_is_written_keeps_none_from_writing_it(six: Path) -> None:
     looking = os.open(six / "log.jsonl", os.O_RDONLY)
     fcntl.flock(looking, fcntl.LOCK_SH)
     threading.Timer(0.03, os.close, (looking,)).start()
-    SessionLog.open(six, key=KEY, mask=unmasked).close()
+    with SessionLog.open(six, key=KEY, mask=unmasked) as log:
+        assert log.append(Noticed(text="goes on")).seq == 6
 
 
 def test_a_log_is_whole_while_it_is_written(tmp_path: Path) -> None:
