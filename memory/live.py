@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from typing import Any, cast
 
 import redis
@@ -64,20 +64,22 @@ class Live:
         self._read()
         if self._connection is None:
             self._connection = self._client.connection_pool.get_connection()
-        self._unread = len(commands)
-        try:
+        with self._hung_up_where_it_fails():
+            self._unread = len(commands)
             self._connection.send_packed_command(self._connection.pack_commands(commands))
-        except BaseException:
-            self._hang_up()  # a part of it may have been sent
-            raise
 
     def _read(self) -> None:
-        try:
+        with self._hung_up_where_it_fails():
             while self._unread:
                 self._connection.read_response()
                 self._unread -= 1
-        except BaseException:
-            self._hang_up()  # or what is left unread would be taken for the next one's answer
+
+    @contextmanager
+    def _hung_up_where_it_fails(self) -> Iterator[None]:
+        try:
+            yield
+        except BaseException:  # a Ctrl-C, too, leaves what the next text would be mixed up with
+            self._hang_up()
             raise
 
     def _hang_up(self) -> None:

@@ -100,19 +100,23 @@ def flip_in_payload(folder: Path) -> None:
 
 
 def blank_a_payload(folder: Path) -> None:
-    those = lines(folder)
-    put(folder, [*those[:2], with_payload(those[2], " "), *those[3:]])
+    change_the_third(folder, payload=" ")
 
 
 def take_out_a_payload(folder: Path) -> None:
+    change_the_third(folder, payload=None)
+
+
+def change_the_third(folder: Path, **other: str | None) -> None:
     those = lines(folder)
-    put(folder, [*those[:2], with_payload(those[2], None), *those[3:]])
+    put(folder, [*those[:2], changed(those[2], **other), *those[3:]])
 
 
-def with_payload(line: bytes, payload: str | None) -> bytes:
+def changed(line: bytes, **other: str | None) -> bytes:
+    """The line with another payload or seal, and the hash that it had."""
     envelope = parse_line(line.rstrip())
     assert envelope is not None
-    return line_of(envelope.model_copy(update={"payload": payload}))
+    return line_of(envelope.model_copy(update=other))
 
 
 def flip_in_blob(folder: Path) -> None:
@@ -153,26 +157,18 @@ def rewrite_the_last(folder: Path) -> None:
 
 
 def forge_a_seal(folder: Path) -> None:
-    those = lines(folder)
-    put(folder, [*those[:2], with_seal(those[2], "0" * 64), *those[3:]])
+    change_the_third(folder, seal="0" * 64)
 
 
 def take_off_a_seal(folder: Path) -> None:
-    those = lines(folder)
-    put(folder, [*those[:2], with_seal(those[2], None), *those[3:]])
-
-
-def with_seal(line: bytes, seal: str | None) -> bytes:
-    envelope = parse_line(line.rstrip())
-    assert envelope is not None
-    return line_of(envelope.model_copy(update={"seal": seal}))
+    change_the_third(folder, seal=None)
 
 
 def added(folder: Path, version: int) -> bytes:
     """One more line, right but for its seal."""
     last = json.loads(lines(folder)[-1])
     line = rewritten(lines(folder)[-1], seq=last["seq"] + 1, prev=last["hash"], v=version)
-    return line if version >= 3 else with_seal(line, None)
+    return line if version >= 3 else changed(line, seal=None)
 
 
 def add_one(folder: Path) -> None:
@@ -597,7 +593,7 @@ def test_nothing_unsealed_is_added_behind_a_head_of_this_format(tmp_path: Path) 
         log.append(done("to be replaced"))
         first_head = seal_head("s1", -1, log_format.FIRST_PREV, key=KEY)
     (line,) = lines(tmp_path / "s1")
-    put(tmp_path / "s1", [with_seal(rewritten(line, v=2, actor="somebody"), None)])
+    put(tmp_path / "s1", [changed(rewritten(line, v=2, actor="somebody"), seal=None)])
     (tmp_path / "s1" / "head.json").write_bytes(first_head)
 
     assert "were added" in verify(tmp_path / "s1", key=KEY).findings[0]
